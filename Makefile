@@ -1,0 +1,52 @@
+# The entry point for everything. `make demo` and `make test` are all that a newcomer needs.
+
+SHELL := bash
+PYTHON ?= python3
+# Tests look inside the modules, so there is one optimised, testable build for the program and the tests.
+SWIFT_FLAGS := -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error
+BINARY := .build/release/viseme
+export VISEME_STRICT ?= 1
+
+.PHONY: help setup build demo test lint format bench avatar golden parity docs clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: ## Install libav* and ONNX Runtime; does nothing twice
+	@scripts/setup.sh
+
+build: setup ## Build the program
+	swift build $(SWIFT_FLAGS) --product viseme
+
+demo: build ## Render the default avatar speaking; writes out/demo.mp4
+	@mkdir -p out
+	@$(BINARY) render --avatar robin --audio samples/hello.wav -o out/demo.mp4 --force
+
+test: setup ## Build and run all tests
+	swift build $(SWIFT_FLAGS) --build-tests
+	swift test $(SWIFT_FLAGS) --skip-build
+
+lint: ## Check format, layering and the rules of the house
+	@scripts/lint.sh
+
+format: ## Reformat the Swift code
+	swift format --in-place --recursive Package.swift Sources Tests
+
+bench: build ## Measure against the plain Python pipeline; prints JSON (needs training/requirements.txt)
+	@$(PYTHON) Benchmarks/bench.py
+
+avatar: ## Rebuild the default avatar from nothing; hours on two cores (needs training/requirements.txt)
+	PYTHON=$(PYTHON) training/make_avatar.sh
+
+golden: ## Regenerate the tests' golden files (needs training/requirements.txt)
+	$(PYTHON) Tests/Fixtures/make_golden.py
+	$(PYTHON) Tests/Fixtures/parity.py --golden
+
+parity: build ## Compare the Swift pipeline with the Python reference, live (needs training/requirements.txt)
+	$(PYTHON) Tests/Fixtures/parity.py --viseme $(BINARY)
+
+docs: setup ## Write the symbols' documentation; every public symbol must have one
+	@scripts/docs.sh
+
+clean: ## Remove what was built
+	rm -rf .build out

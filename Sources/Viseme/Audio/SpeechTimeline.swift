@@ -1,0 +1,184 @@
+/// One video frame to draw: its number and the feature window that its mouth depends on.
+public struct FrameJob: Sendable, Equatable {
+    /// Frame number; frame k shows audio [k/25, (k+1)/25) s.
+    public var index: Int
+    /// (16, 512) row-major: audio rows index−8 … index+7, zeros outside the speech.
+    public var window: [Float]
+}
+
+/// The whole way from samples to feature windows as one value: samples in, encoder windows out, feature rows in, frames out.
+///
+/// It does no I/O, knows no clock and no model. Offline rendering is this value fed with a file, a live session is this
+/// value fed as the words come; however the samples are cut, the frames are the same.
+///
+/// ```
+/// append(samples) ──► takeWindows() ──► [audio encoder] ──► accept(rows) ──► nextFrame()
+/// ```
+public struct SpeechTimeline: Sendable {
+    /// Samples of 16 kHz audio in a video frame at 25 fps.
+    public static let samplesPerFrame = 640
+    /// Mel columns in an encoder window: 200 ms.
+    public static let windowColumns = 16
+    /// Values in a feature row.
+    public static let rowWidth = 512
+    /// Feature rows in a feature window: frame k uses audio rows k−8 … k+7.
+    public static let windowRows = 16
+    private static let rowsBefore = 8
+
+    /// How a frame's 16 rows are chosen.
+    public enum FeatureWindow: String, Sendable, Codable, CaseIterable {
+        /// The rows k−8 … k+7 around the frame: what the reference's training used.
+        case rows16
+        /// One row repeated 16 times: what several runtime ports did. Only for packs that were tuned to it.
+        case tile
+    }
+
+    /// The frames wanted; windows that none of them needs are not encoded.
+    public let frames: Range<Int>
+    private let featureWindow: FeatureWindow
+
+    private var mel = MelStream()
+    /// Mel columns from `firstColumn` on, (columns, 80).
+    private var columns: [Float] = []
+    private var firstColumn = 0
+    private var columnCount = 0
+    private var nextWindow = 0
+    /// Encoder frames of the whole signal; known once it has ended.
+    private var windowTotal: Int?
+    /// Feature rows F[firstRow]…, (rows, 512).
+    private var rows: [Float] = []
+    private var firstRow: Int
+    private var rowsAccepted: Int
+    private var nextIndex: Int
+
+    /// A timeline at the beginning of its speech.
+    ///
+    /// - Parameters:
+    ///   - frames: The frames wanted, all by default.
+    ///   - featureWindow: How the rows of a frame are chosen.
+    public init(frames: Range<Int> = 0..<Int.max, featureWindow: FeatureWindow = .rows16) {
+        precondition(frames.lowerBound >= 0)
+        self.frames = frames
+        self.featureWindow = featureWindow
+        nextIndex = frames.lowerBound
+        // Audio row r is F[r - 1]: the first frame's first row is F[lowerBound - 9].
+        firstRow = max(0, frames.lowerBound - Self.rowsBefore - 1)
+        rowsAccepted = firstRow
+        nextWindow = firstRow
+    }
+
+    /// Encoder frames of a mel with T columns, in Float64 and in this order, as the reference computes it.
+    public static func windowCount(columns: Int) -> Int {
+        Int(Double(columns - 16) / 80.0 * 25.0) + 2
+    }
+
+    /// Video frames for `samples` samples at 16 kHz: the video is never shorter than the audio.
+    public static func frameCount(samples: Int) -> Int {
+        (samples + samplesPerFrame - 1) / samplesPerFrame
+    }
+
+    /// Samples accepted so far.
+    public var sampleCount: Int { mel.sampleCount }
+
+    /// Video frames of the whole speech; nil until `finish()`.
+    public var frameTotal: Int? {
+        windowTotal == nil ? nil : Self.frameCount(samples: mel.sampleCount)
+    }
+
+    /// Takes the next samples: mono, 16 kHz, −1…1, any number.
+    public mutating func append(_ samples: [Float]) {
+        add(mel.append(samples))
+    }
+
+    /// Ends the speech.
+    public mutating func finish() {
+        add(mel.finish())
+        windowTotal = Self.windowCount(columns: columnCount)
+    }
+
+    private mutating func add(_ new: [Float]) {
+        columns += new
+        columnCount += new.count / MelStream.bandCount
+    }
+
+    /// Encoder windows that are ready, in order, each once: (count, 80, 16), mel-major as the encoder wants it.
+    ///
+    /// Window k starts at column floor(16k/5); one that would reach past the end is shifted back, never padded.
+    ///
+    /// - Parameter limit: The most windows to take.
+    public mutating func takeWindows(limit: Int) -> (windows: [Float], count: Int) {
+        let bands = MelStream.bandCount
+        let width = Self.windowColumns
+        let lastNeeded = frames.upperBound == Int.max ? Int.max : frames.upperBound + Self.windowRows - Self.rowsBefore - 2
+        var windows: [Float] = []
+        var count = 0
+        while count < limit, nextWindow <= lastNeeded {
+            var start = 16 * nextWindow / 5
+            if start + width > columnCount {
+                guard let windowTotal, nextWindow < windowTotal else { break }
+                start = columnCount - width
+            }
+            let base = (start - firstColumn) * bands
+            for band in 0..<bands {
+                for column in 0..<width { windows.append(columns[base + column * bands + band]) }
+            }
+            nextWindow += 1
+            count += 1
+        }
+        // A later window may be shifted back to the last 16 columns: keep those.
+        let keep = min(16 * nextWindow / 5, columnCount - width)
+        if keep > firstColumn {
+            columns.removeFirst((keep - firstColumn) * bands)
+            firstColumn = keep
+        }
+        return (windows, count)
+    }
+
+    /// Takes the encoder's answer to the windows taken, in order: (count, 512).
+    public mutating func accept(rows new: [Float]) {
+        precondition(new.count % Self.rowWidth == 0)
+        rows += new
+        rowsAccepted += new.count / Self.rowWidth
+        precondition(rowsAccepted <= nextWindow, "more rows than windows")
+    }
+
+    /// The next frame in order whose rows are all known; nil when more input is needed or all frames were given.
+    public mutating func nextFrame() -> FrameJob? {
+        guard nextIndex < frames.upperBound else { return nil }
+        let lastRow = nextIndex - Self.rowsBefore + Self.windowRows - 1  // as an audio row: F[lastRow - 1]
+        if let windowTotal {
+            guard nextIndex < Self.frameCount(samples: mel.sampleCount) else { return nil }
+            guard rowsAccepted >= min(lastRow, windowTotal) else { return nil }
+        } else {
+            guard rowsAccepted >= lastRow else { return nil }
+        }
+        let job = FrameJob(index: nextIndex, window: window(at: nextIndex))
+        nextIndex += 1
+        let oldest = max(0, nextIndex - Self.rowsBefore - 1)
+        if let windowTotal, oldest >= windowTotal { return job }  // the doubled last row is still needed
+        if oldest > firstRow {
+            rows.removeFirst((oldest - firstRow) * Self.rowWidth)
+            firstRow = oldest
+        }
+        return job
+    }
+
+    private func window(at index: Int) -> [Float] {
+        var window: [Float] = []
+        window.reserveCapacity(Self.windowRows * Self.rowWidth)
+        for r in 0..<Self.windowRows {
+            window += row(featureWindow == .tile ? index : index - Self.rowsBefore + r)
+        }
+        return window
+    }
+
+    /// Audio row r: A = [F0, F0, F1, …, F(n−1), F(n−1)], zeros outside.
+    private func row(_ r: Int) -> [Float] {
+        var k = r - 1
+        if r == 0 { k = 0 }
+        if let windowTotal, r == windowTotal + 1 { k = windowTotal - 1 }
+        guard r >= 0, k >= firstRow, k < rowsAccepted else { return [Float](repeating: 0, count: Self.rowWidth) }
+        let start = (k - firstRow) * Self.rowWidth
+        return Array(rows[start..<start + Self.rowWidth])
+    }
+}

@@ -1,0 +1,168 @@
+public import Foundation
+
+/// An avatar pack on disk: its manifest, its crop squares and where its files are.
+///
+/// Opening a pack reads and checks the manifest and the crop squares; models are hashed when they are loaded, or all at
+/// once by `verify()`. Frames stay on disk.
+public struct Avatar: Sendable {
+    /// The pack's folder.
+    public let url: URL
+    /// `avatar.json`.
+    public let manifest: AvatarManifest
+    /// One crop square a template frame, all inside the frame.
+    public let squares: [CropSquare]
+
+    private struct Crops: Codable {
+        var squares: [[Int]]
+    }
+
+    /// Opens a pack.
+    ///
+    /// - Parameter url: The folder with `avatar.json`.
+    /// - Throws: `.noInput` when a file is missing; `.badData` when the manifest or a rectangle is wrong (the frame is
+    ///   named); `.unsupported` for a format that this version does not read.
+    public init(contentsOf url: URL) throws {
+        self.url = url
+        let manifestURL = url.appending(path: "avatar.json")
+        guard FileManager.default.fileExists(atPath: manifestURL.path) else {
+            throw VisemeError(
+                .noInput, "'\(url.path)' is not an avatar pack: it has no avatar.json.",
+                hint: "Give the folder of a pack, or make one with: viseme avatar import SOURCE OUT")
+        }
+        manifest = try Self.decode(AvatarManifest.self, from: manifestURL)
+        try manifest.validate()
+
+        let crops = try Self.decode(Crops.self, from: Self.member(manifest.crops, of: url))
+        guard crops.squares.count == manifest.frames else {
+            throw VisemeError(
+                .badData, "\(manifest.crops) holds \(crops.squares.count) crop squares, avatar.json says \(manifest.frames) frames.",
+                hint: "Every template frame needs one square.")
+        }
+        squares = try crops.squares.enumerated().map { [manifest] index, corners in
+            do {
+                let square = try CropSquare(corners: corners)
+                guard square.fits(width: manifest.width, height: manifest.height) else {
+                    throw VisemeError(
+                        .badData, "it reaches out of the \(manifest.width)×\(manifest.height) frame")
+                }
+                return square
+            } catch let error as VisemeError {
+                throw VisemeError(
+                    .badData, "\(manifest.crops): frame \(index) has the rectangle \(corners): \(error.message)",
+                    hint: "Correct the rectangle, or import the pack again from its source.")
+            }
+        }
+        for model in manifest.models { _ = try Self.member(model.file, of: url) }
+    }
+
+    /// Finds an avatar by path or by name.
+    ///
+    /// - Parameters:
+    ///   - name: A folder's path, or a name such as `robin`.
+    ///   - folders: Where names are looked up, in order: `NAME.avatar`, then `NAME`.
+    /// - Throws: `.noInput` listing every place that was tried.
+    public static func find(_ name: String, in folders: [URL]) throws -> Avatar {
+        var tried: [String] = []
+        var candidates = [URL(filePath: name)]
+        if !name.contains("/") {
+            candidates += folders.flatMap { [$0.appending(path: "\(name).avatar"), $0.appending(path: name)] }
+        }
+        for candidate in candidates {
+            if FileManager.default.fileExists(atPath: candidate.appending(path: "avatar.json").path) {
+                return try Avatar(contentsOf: candidate)
+            }
+            tried.append(candidate.path)
+        }
+        throw VisemeError(
+            .noInput, "No avatar '\(name)'. Tried: \(tried.joined(separator: ", ")).",
+            hint: "Give the path of a pack, or put packs into a folder and name it in VISEME_AVATARS.")
+    }
+
+    /// The model with a role.
+    ///
+    /// - Throws: `.noInput` when the pack has none.
+    public func model(_ role: ModelRole) throws -> ModelFile {
+        guard let description = manifest.models.first(where: { $0.role == role }) else {
+            throw VisemeError(
+                .noInput, "The pack '\(manifest.name)' has no \(role.rawValue).",
+                hint: "Import it again with the model: viseme avatar import SOURCE OUT --\(role.rawValue) FILE.onnx")
+        }
+        return ModelFile(description, at: try member(description.file))
+    }
+
+    /// Reads every model and checks its SHA-256.
+    public func verify() throws {
+        for description in manifest.models { _ = try model(description.role).read() }
+    }
+
+    /// Opens the template and checks that its frames are as many and as large as the manifest says.
+    public func verifyTemplate(media: any MediaBackend) async throws {
+        _ = try await TemplateSource(self, media: media, memory: 0)
+    }
+
+    /// The crop square of a template frame.
+    public func square(ofTemplateFrame index: Int) -> CropSquare { squares[index] }
+
+    /// The template frame that video frame `index` shows.
+    public func templateIndex(ofFrame index: Int) -> Int {
+        Self.pingPong(index, count: manifest.frames)
+    }
+
+    /// 1, 2, …, n−1, n−2, …, 1, 0, 1, …: period 2(n−1); frame 0 is not first, as in the reference.
+    static func pingPong(_ index: Int, count: Int) -> Int {
+        guard count > 1 else { return 0 }
+        let period = 2 * (count - 1)
+        let position = (index % period + 1) % period
+        return position < count ? position : period - position
+    }
+
+    /// A file of the pack, which must not lie outside it.
+    public func member(_ path: String) throws -> URL { try Self.member(path, of: url) }
+
+    private static func member(_ path: String, of pack: URL) throws -> URL {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        guard !path.isEmpty, !path.hasPrefix("/"), !parts.contains(".."), !path.contains("\0"), !path.contains("\\") else {
+            throw VisemeError(
+                .badData, "avatar.json names '\(path)', which is not a path inside the pack.",
+                hint: "Paths in a pack are relative and never contain \"..\".")
+        }
+        let file = pack.appending(path: path)
+        // A symbolic link must not lead out of the pack either.
+        let root = pack.resolvingSymlinksInPath().path
+        guard file.resolvingSymlinksInPath().path.hasPrefix(root.hasSuffix("/") ? root : root + "/") else {
+            throw VisemeError(.badData, "'\(path)' leads out of the pack at \(pack.path).")
+        }
+        return file
+    }
+
+    private static func decode<Value: Decodable>(_ type: Value.Type, from url: URL) throws -> Value {
+        let data: Data
+        do {
+            data = try Data(contentsOf: url)
+        } catch {
+            throw VisemeError(.noInput, "'\(url.path)' cannot be read.", cause: error)
+        }
+        do {
+            return try JSONDecoder().decode(type, from: data)
+        } catch let error as DecodingError {
+            throw VisemeError(.badData, "\(url.lastPathComponent): \(Self.explain(error))", hint: "File: \(url.path)")
+        }
+    }
+
+    private static func explain(_ error: DecodingError) -> String {
+        func path(_ context: DecodingError.Context) -> String {
+            context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
+        }
+        switch error {
+        case .keyNotFound(let key, let context):
+            let parent = path(context)
+            return "the key \"\(parent.isEmpty ? "" : parent + ".")\(key.stringValue)\" is missing."
+        case .typeMismatch(let type, let context): return "\"\(path(context))\" is not of type \(type)."
+        case .valueNotFound(let type, let context): return "\"\(path(context))\" is null, expected \(type)."
+        case .dataCorrupted(let context):
+            let place = path(context)
+            return place.isEmpty ? "not valid JSON." : "\"\(place)\": \(context.debugDescription)"
+        @unknown default: return "\(error)"
+        }
+    }
+}

@@ -1,0 +1,251 @@
+public import Foundation
+
+/// Turns the packs that people already have into avatar packs.
+///
+/// | source | recognised by |
+/// |---|---|
+/// | SyncTalk_2D dataset | `full_body_img/` with 0-based images and `landmarks/` |
+/// | flattened ONNX package | `cache/crop_rectangles.json` with 1-based images |
+public struct AvatarImporter: Sendable {
+    /// The models to put into the pack, by role; without one, a package's own models are taken, a dataset gets none.
+    public var models: [ModelRole: URL] = [:]
+    /// The avatar's name.
+    public var name: String
+    /// The licence of the material, in words or as an SPDX identifier.
+    public var licence = "unknown"
+    /// Whose likeness this is, and that they agreed.
+    public var consent = "unknown"
+    /// How a frame's feature rows are chosen.
+    public var featureWindow = SpeechTimeline.FeatureWindow.rows16
+    /// Reads a model's tensors, to bind them by role and shape.
+    public var describe: @Sendable (ModelRole, URL) throws -> ModelDescription
+
+    private let media: any MediaBackend
+
+    /// Makes an importer.
+    ///
+    /// - Parameters:
+    ///   - name: The avatar's name.
+    ///   - media: Opens the images, to check that they can be read and are of one size.
+    ///   - describe: Reads a model's tensor names and shapes and its hash.
+    public init(
+        name: String, media: any MediaBackend,
+        describe: @escaping @Sendable (ModelRole, URL) throws -> ModelDescription
+    ) {
+        self.name = name
+        self.media = media
+        self.describe = describe
+    }
+
+    /// Imports `source` as the pack `target`, which appears only when it is complete and was opened once.
+    ///
+    /// - Throws: `.badData` naming the missing frame, the rectangle or the hash; `.cannotCreate` when `target` exists.
+    public func run(from source: URL, to target: URL, overwrite: Bool = false) async throws {
+        let files = FileManager.default
+        guard overwrite || !files.fileExists(atPath: target.path) else {
+            throw VisemeError(.cannotCreate, "'\(target.path)' exists.", hint: "Choose another name, or add --force.")
+        }
+        let partial = target.deletingLastPathComponent().appending(
+            path: ".\(target.lastPathComponent).partial-\(ProcessInfo.processInfo.processIdentifier)")
+        do {
+            try Self.creating(partial) {
+                try files.createDirectory(at: partial.appending(path: "frames"), withIntermediateDirectories: true)
+            }
+            try await build(from: source, in: partial)
+            try Self.creating(target) {
+                if files.fileExists(atPath: target.path) {
+                    _ = try files.replaceItemAt(target, withItemAt: partial)
+                } else {
+                    try files.moveItem(at: partial, to: target)
+                }
+            }
+        } catch {
+            try? files.removeItem(at: partial)  // the first error is the one that counts
+            throw error
+        }
+    }
+
+    private func build(from source: URL, in pack: URL) async throws {
+        let files = FileManager.default
+        guard files.fileExists(atPath: source.path) else {
+            throw VisemeError(.noInput, "'\(source.path)' does not exist.")
+        }
+        let layout = try SourceLayout(source)
+        for (index, image) in layout.images.enumerated() {
+            try Self.link(image, to: pack.appending(path: Self.frame(index, "frames", layout.fileExtension)))
+        }
+        var precut: AvatarManifest.Precut?
+        if let cut = layout.precut {
+            for (folder, images) in [("crops", cut.crops), ("rois", cut.rois), ("masked", cut.masked)] {
+                try files.createDirectory(at: pack.appending(path: folder), withIntermediateDirectories: true)
+                for (index, image) in images.enumerated() {
+                    try Self.link(image, to: pack.appending(path: Self.frame(index, folder, "jpg")))
+                }
+            }
+            precut = .init(crops: "crops/%06d.jpg", rois: "rois/%06d.jpg", masked: "masked/%06d.jpg")
+        }
+        let pattern = "frames/%06d.\(layout.fileExtension)"
+        let template = try await media.template(at: pack.appending(path: pattern), memory: 0)
+        for (index, square) in layout.squares.enumerated() where !square.fits(width: template.width, height: template.height) {
+            throw VisemeError(
+                .badData,
+                "Frame \(index) of '\(source.path)' has the rectangle \(square.corners), which reaches out of the "
+                    + "\(template.width)×\(template.height) frame.")
+        }
+        var descriptions: [ModelDescription] = []
+        for role in ModelRole.allCases {
+            guard let url = models[role] ?? layout.models[role] else { continue }
+            var description = try describe(role, url)
+            if models[role] == nil, let stated = layout.modelHashes[role], stated.lowercased() != description.sha256 {
+                throw VisemeError(
+                    .badData,
+                    "The \(role.rawValue) '\(url.path)' has SHA-256 \(description.sha256), onnx_dist_config.json says \(stated).",
+                    hint: "The package is damaged: fetch it again, or give the right file with --\(role.rawValue).")
+            }
+            description.file = role == .generator ? "generator.onnx" : "audio_encoder.onnx"
+            try Self.link(url, to: pack.appending(path: description.file))
+            descriptions.append(description)
+        }
+        let manifest = AvatarManifest(
+            format: 1, name: name, fps: 25, width: template.width, height: template.height, frames: layout.images.count,
+            template: pattern, crops: "crops.json", templateOrder: .pingPong, featureWindow: featureWindow,
+            geometry: CropGeometry(crop: 328, roi: 320, border: 4, mask: layout.mask), colourOrder: .bgr,
+            valueRange: [0, 1], idle: nil, precut: precut, licence: licence, consent: consent, synthetic: nil,
+            models: descriptions, provenance: .init(converter: "viseme avatar import"), golden: nil)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        try encoder.encode(["squares": layout.squares.map(\.corners)]).write(to: pack.appending(path: "crops.json"))
+        try encoder.encode(manifest).write(to: pack.appending(path: "avatar.json"))
+        _ = try Avatar(contentsOf: pack)
+    }
+
+    private static func frame(_ index: Int, _ folder: String, _ fileExtension: String) -> String {
+        let digits = String(index)
+        return "\(folder)/\(String(repeating: "0", count: max(0, 6 - digits.count)))\(digits).\(fileExtension)"
+    }
+
+    private static func link(_ source: URL, to target: URL) throws {
+        guard FileManager.default.fileExists(atPath: source.path) else {
+            throw VisemeError(.badData, "'\(source.path)' is missing.", hint: "The source is incomplete.")
+        }
+        try creating(target) { try FileManager.default.copyItem(at: source.resolvingSymlinksInPath(), to: target) }
+    }
+
+    private static func creating(_ url: URL, _ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch {
+            throw VisemeError(.cannotCreate, "'\(url.path)' cannot be written.", cause: error)
+        }
+    }
+}
+
+/// What was found in a source folder: files by number and one square a frame.
+private struct SourceLayout {
+    var images: [URL]
+    var fileExtension: String
+    var squares: [CropSquare]
+    var mask: [Int]
+    var precut: (crops: [URL], rois: [URL], masked: [URL])?
+    var models: [ModelRole: URL] = [:]
+    var modelHashes: [ModelRole: String] = [:]
+
+    init(_ source: URL) throws {
+        let body = source.appending(path: "full_body_img")
+        let rectangles = source.appending(path: "cache/crop_rectangles.json")
+        if FileManager.default.fileExists(atPath: rectangles.path) {
+            (images, fileExtension) = try Self.numbered(in: body, from: 1)
+            squares = try Self.squares(from: rectangles, count: images.count)
+            // The package's own preparation blackened x 5…310, y 5…305.
+            mask = [5, 5, 311, 306]
+            let count = images.count
+            let cut = try ["crops_328", "rois_320", "model_inputs"].map { folder -> [URL]? in
+                let url = source.appending(path: folder)
+                guard FileManager.default.fileExists(atPath: url.path) else { return nil }
+                let (images, _) = try Self.numbered(in: url, from: 1)
+                guard images.count == count else {
+                    throw VisemeError(.badData, "'\(url.path)' has \(images.count) images, full_body_img has \(count).")
+                }
+                return images
+            }
+            if let crops = cut[0], let rois = cut[1], let masked = cut[2] { precut = (crops, rois, masked) }
+            for (role, file) in [(ModelRole.generator, "generator.onnx"), (.audioEncoder, "audio_encoder.onnx")] {
+                let url = source.appending(path: "models/\(file)")
+                if FileManager.default.fileExists(atPath: url.path) { models[role] = url }
+            }
+            modelHashes = try Self.hashes(source.appending(path: "onnx_dist_config.json"))
+        } else {
+            (images, fileExtension) = try Self.numbered(in: body, from: 0)
+            mask = CropGeometry.standard.mask
+            squares = try images.indices.map { index in
+                let url = source.appending(path: "landmarks/\(index).lms")
+                guard let text = try? String(contentsOf: url, encoding: .utf8) else {  // absent or not text: same answer
+                    throw VisemeError(
+                        .badData, "Frame \(index) has no readable landmarks: '\(url.path)'.",
+                        hint: "Every image in full_body_img needs landmarks/NUMBER.lms.")
+                }
+                return try Landmarks(parsing: text, name: "landmarks/\(index).lms").square(name: "landmarks/\(index).lms")
+            }
+        }
+    }
+
+    /// The images `first`, `first + 1`, …: iterated by number, since directory order means nothing.
+    private static func numbered(in folder: URL, from first: Int) throws -> ([URL], String) {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {  // absent: said below
+            throw VisemeError(
+                .badData, "'\(folder.path)' does not exist: this is neither a SyncTalk_2D dataset nor a flattened package.",
+                hint: "Expected full_body_img/ with landmarks/, or with cache/crop_rectangles.json.")
+        }
+        var numbers: [String: [Int]] = [:]
+        for name in names {
+            let url = URL(filePath: name)
+            guard let number = Int(url.deletingPathExtension().lastPathComponent) else { continue }
+            numbers[url.pathExtension, default: []].append(number)
+        }
+        guard let (kind, found) = ["jpg", "png"].compactMap({ kind in numbers[kind].map { (kind, $0.sorted()) } }).first
+        else { throw VisemeError(.badData, "'\(folder.path)' holds no numbered .jpg or .png images.") }
+        for (offset, number) in found.enumerated() where number != first + offset {
+            throw VisemeError(
+                .badData, "'\(folder.path)': frame \(first + offset).\(kind) is missing (the next one there is \(number).\(kind)).")
+        }
+        return (found.map { folder.appending(path: "\($0).\(kind)") }, kind)
+    }
+
+    private static func squares(from url: URL, count: Int) throws -> [CropSquare] {
+        struct Entry: Decodable { var rect: [Int] }
+        let entries: [String: Entry]
+        do {
+            entries = try JSONDecoder().decode([String: Entry].self, from: Data(contentsOf: url))
+        } catch {
+            throw VisemeError(.badData, "'\(url.path)' is not {\"0\": {\"rect\": [x1, y1, x2, y2]}, …}.", cause: error)
+        }
+        return try (0..<count).map { index in
+            guard let entry = entries["\(index)"] else {
+                throw VisemeError(.badData, "crop_rectangles.json has no entry \"\(index)\" for image \(index + 1).jpg.")
+            }
+            do {
+                return try CropSquare(corners: entry.rect)
+            } catch let error as VisemeError {
+                throw VisemeError(.badData, "crop_rectangles.json, entry \"\(index)\": \(error.message)")
+            }
+        }
+    }
+
+    private static func hashes(_ url: URL) throws -> [ModelRole: String] {
+        struct Config: Decodable {
+            struct Model: Decodable { var sha256: String? }
+            var generator: Model?
+            var audio_encoder: Model?
+        }
+        guard FileManager.default.fileExists(atPath: url.path) else { return [:] }
+        do {
+            let config = try JSONDecoder().decode(Config.self, from: Data(contentsOf: url))
+            var hashes: [ModelRole: String] = [:]
+            hashes[.generator] = config.generator?.sha256
+            hashes[.audioEncoder] = config.audio_encoder?.sha256
+            return hashes
+        } catch {
+            throw VisemeError(.badData, "'\(url.path)' cannot be read as JSON with generator.sha256.", cause: error)
+        }
+    }
+}

@@ -1,0 +1,134 @@
+/// `avatar.json`, format 1: everything that is true of a pack. Nothing is loaded that it does not describe.
+public struct AvatarManifest: Sendable, Codable, Equatable {
+    /// The order in which a clip's frames are shown.
+    public enum TemplateOrder: String, Sendable, Codable, CaseIterable {
+        /// 1, 2, …, n−1, n−2, …, 1, 0, 1, …: forth and back, so that no clip end is ever seen.
+        case pingPong = "ping-pong"
+    }
+
+    /// The order of colour channels in the generator's tensors.
+    public enum ColourOrder: String, Sendable, Codable, CaseIterable {
+        /// Blue first: the reference's order.
+        case bgr = "BGR"
+    }
+
+    /// Images that a pack brings ready-made; they are used as given instead of being cut from the template.
+    public struct Precut: Sendable, Codable, Equatable {
+        /// Pattern of the resized crops, such as `crops/%06d.jpg`.
+        public var crops: String
+        /// Pattern of the rois.
+        public var rois: String
+        /// Pattern of the masked rois.
+        public var masked: String
+
+        /// Names the patterns.
+        public init(crops: String, rois: String, masked: String) {
+            self.crops = crops
+            self.rois = rois
+            self.masked = masked
+        }
+    }
+
+    /// Fixed inputs of a model and what the training framework answered.
+    public struct Golden: Sendable, Codable, Equatable {
+        /// The model.
+        public var role: ModelRole
+        /// Raw little-endian files, one an input.
+        public var inputs: [String]
+        /// Raw little-endian Float32.
+        public var output: String
+        /// The largest absolute difference allowed.
+        public var tolerance: Double
+    }
+
+    /// Where the models came from.
+    public struct Provenance: Sendable, Codable, Equatable {
+        /// SHA-256 of each source checkpoint by file name.
+        public var checkpoints: [String: String]?
+        /// The program that made the pack.
+        public var converter: String?
+        /// What the models were trained on, in words.
+        public var trainingData: String?
+
+        /// States a provenance.
+        public init(checkpoints: [String: String]? = nil, converter: String? = nil, trainingData: String? = nil) {
+            self.checkpoints = checkpoints
+            self.converter = converter
+            self.trainingData = trainingData
+        }
+    }
+
+    /// The format's number: 1.
+    public var format: Int
+    /// The avatar's name.
+    public var name: String
+    /// Frames a second: 25.
+    public var fps: Int
+    /// Width of the template frames in pixels.
+    public var width: Int
+    /// Height of the template frames in pixels.
+    public var height: Int
+    /// Number of template frames.
+    public var frames: Int
+    /// The template: a video file, or a pattern of images such as `frames/%06d.jpg` (numbered from 0).
+    public var template: String
+    /// The file with one crop square a frame.
+    public var crops: String
+    /// How the template repeats.
+    public var templateOrder: TemplateOrder
+    /// How a frame's feature rows are chosen.
+    public var featureWindow: SpeechTimeline.FeatureWindow
+    /// Sizes of crop, roi, border and mask.
+    public var geometry: CropGeometry
+    /// The generator's channel order.
+    public var colourOrder: ColourOrder
+    /// The generator's value range: 0…1.
+    public var valueRange: [Double]
+    /// The template frames that may be shown while nobody speaks, first and past-the-last.
+    public var idle: [Int]?
+    /// Ready-made crops, rois and masked rois.
+    public var precut: Precut?
+    /// The licence of everything in the pack, as an SPDX identifier or in words.
+    public var licence: String
+    /// Whose likeness and voice this is, and that they agreed.
+    public var consent: String
+    /// Whether the person is drawn, not filmed.
+    public var synthetic: Bool?
+    /// The models; a pack may have none until one is given.
+    public var models: [ModelDescription]
+    /// Where the models came from.
+    public var provenance: Provenance?
+    /// Golden tensors.
+    public var golden: [Golden]?
+
+    /// Checks every number that the engine relies on.
+    ///
+    /// - Throws: `.badData` or `.unsupported` naming the key, the expected and the actual value.
+    public func validate() throws {
+        func require(
+            _ condition: Bool, _ message: @autoclosure () -> String, _ code: VisemeError.Code = .badData
+        ) throws {
+            guard condition else { throw VisemeError(code, "avatar.json: \(message())") }
+        }
+        try require(format == 1, "\"format\" is \(format), this Viseme reads format 1.", .unsupported)
+        try require(fps == 25, "\"fps\" is \(fps); the feature windows of this model family are defined at 25.", .unsupported)
+        try require((16...8192).contains(width) && (16...8192).contains(height), "the size \(width)×\(height) is not 16…8192.")
+        try require((1...10_000_000).contains(frames), "\"frames\" is \(frames), expected at least 1.")
+        try require(valueRange == [0, 1], "\"valueRange\" is \(valueRange), expected [0, 1].", .unsupported)
+        if let idle {
+            try require(
+                idle.count == 2 && idle[0] >= 0 && idle[0] < idle[1] && idle[1] <= frames,
+                "\"idle\" is \(idle), expected [first, past-the-last] inside 0…\(frames).")
+        }
+        try geometry.validate()
+        for role in ModelRole.allCases {
+            let count = models.count { $0.role == role }
+            try require(count <= 1, "\(count) models have the role \"\(role.rawValue)\", expected at most one.")
+        }
+        for model in models {
+            try require(
+                model.sha256.count == 64 && model.sha256.allSatisfy(\.isHexDigit),
+                "\"sha256\" of '\(model.file)' is not 64 hexadecimal digits.")
+        }
+    }
+}

@@ -1,0 +1,140 @@
+public import Foundation
+
+/// An offline render: an audio file in, a video file out.
+public struct Render: Sendable {
+    /// The engine with its avatar.
+    public var engine: Engine
+    /// Opens the audio and writes the video.
+    public var media: any MediaBackend
+    /// The speech: any audio or video file.
+    public var audio: URL
+    /// The frames wanted; nil for all of them. With a range, the sound is cut to it and encoded anew.
+    public var range: Range<Int>?
+    /// x264's constant rate factor, 0 (lossless) … 51.
+    public var crf = 18
+    /// Whether an existing output may be replaced.
+    public var overwrite = false
+    /// Whether the container says that the video was made by a trained model.
+    public var declaresSynthetic = true
+
+    /// Describes a render.
+    public init(engine: Engine, media: any MediaBackend, audio: URL) {
+        self.engine = engine
+        self.media = media
+        self.audio = audio
+    }
+
+    /// Renders to `output`. Nothing appears under that name unless everything went well.
+    ///
+    /// - Parameters:
+    ///   - output: `.mp4`, `.mov`, `.mkv`, or a folder for PNG images.
+    ///   - progress: Called after every frame with the number of frames done.
+    /// - Returns: What was written and how long it took.
+    public func run(to output: URL, progress: (Int) -> Void = { _ in }) async throws -> RenderReport {
+        let manifest = engine.avatar.manifest
+        let seconds = range.map { Double($0.lowerBound) / Double(manifest.fps)..<Double($0.upperBound) / Double(manifest.fps) }
+        // Asked first: an output that cannot be written is known before any work is done.
+        let writer = try await media.writer(
+            VideoRequest(
+                url: output, width: manifest.width, height: manifest.height, fps: manifest.fps,
+                sound: .init(url: audio, range: seconds), crf: crf, overwrite: overwrite,
+                declaresSynthetic: declaresSynthetic))
+        do {
+            let start = ContinuousClock.now
+            let speech = try await media.speech(at: audio)
+            var timings = StageTimings()
+            var done = 0
+            for try await frame in engine.frames(for: speech, range: range ?? 0..<Int.max) {
+                try Task.checkCancellation()
+                let before = ContinuousClock.now
+                try await writer.append(frame.image)
+                timings.add(frame.durations, write: ContinuousClock.now - before)
+                done += 1
+                progress(done)
+            }
+            let video = try await writer.finish()
+            let runtimes = engine.runtimes
+            return RenderReport(
+                video: video, elapsed: ContinuousClock.now - start, stages: timings.summary(),
+                models: manifest.models.map { model in
+                    RenderReport.Model(
+                        role: model.role, file: model.file, sha256: model.sha256,
+                        runtime: model.role == .generator ? runtimes.generator : runtimes.audioEncoder)
+                },
+                warnings: await speech.warnings + video.notes)
+        } catch {
+            await writer.cancel()
+            throw error
+        }
+    }
+}
+
+/// What a render wrote, what ran it, and how long its stages took.
+public struct RenderReport: Sendable {
+    /// A model that took part.
+    public struct Model: Sendable, Codable {
+        /// What it does.
+        public var role: ModelRole
+        /// Its file.
+        public var file: String
+        /// The SHA-256 that was checked.
+        public var sha256: String
+        /// What really ran it.
+        public var runtime: RuntimeDescription
+    }
+
+    /// Median and 95th percentile of a stage, in milliseconds a frame.
+    public struct StageSummary: Sendable, Codable {
+        /// Median.
+        public var p50: Double
+        /// 95th percentile.
+        public var p95: Double
+    }
+
+    /// Frames, durations and sound.
+    public var video: VideoReport
+    /// Wall-clock time from opening the audio to the finished file.
+    public var elapsed: Duration
+    /// By stage: "template", "crop", "generate", "paste", "write".
+    public var stages: [String: StageSummary]
+    /// The models.
+    public var models: [Model]
+    /// Things that were survived, one sentence each.
+    public var warnings: [String]
+
+    /// Frames a second of wall-clock time.
+    public var framesPerSecond: Double {
+        let seconds = elapsed / .seconds(1)
+        return seconds > 0 ? Double(video.frames) / seconds : 0
+    }
+}
+
+/// Stage durations in bounded memory: the last 4096 frames of each stage.
+private struct StageTimings {
+    private static let capacity = 4096
+    private var samples: [String: [Double]] = [:]
+    private var count = 0
+
+    mutating func add(_ durations: [Stage: Duration], write: Duration) {
+        for (stage, duration) in durations { add(stage.rawValue, duration) }
+        add("write", write)
+        count += 1
+    }
+
+    private mutating func add(_ stage: String, _ duration: Duration) {
+        let milliseconds = duration / .milliseconds(1)
+        if count < Self.capacity {
+            samples[stage, default: []].append(milliseconds)
+        } else {
+            samples[stage, default: []][count % Self.capacity] = milliseconds
+        }
+    }
+
+    func summary() -> [String: RenderReport.StageSummary] {
+        samples.mapValues { values in
+            let sorted = values.sorted()
+            func percentile(_ p: Double) -> Double { sorted[Int((Double(sorted.count - 1) * p).rounded())] }
+            return RenderReport.StageSummary(p50: percentile(0.5), p95: percentile(0.95))
+        }
+    }
+}

@@ -1,0 +1,136 @@
+/// Between template frames and the generator: crop, roi, masked roi, and the paste back.
+public struct Compositor: Sendable {
+    private let geometry: CropGeometry
+
+    /// Makes a compositor for one geometry.
+    public init(_ geometry: CropGeometry = .standard) {
+        self.geometry = geometry
+    }
+
+    /// The crop square of a frame, resized to the crop size.
+    ///
+    /// - Parameter square: Inside the frame.
+    public func crop(_ frame: Image, at square: CropSquare) -> Image {
+        CubicResize.resize(
+            frame, x: square.x, y: square.y, width: square.size, height: square.size, targetWidth: geometry.crop,
+            targetHeight: geometry.crop)
+    }
+
+    /// The crop without its border.
+    public func roi(of crop: Image) -> Image {
+        let (side, border) = (geometry.roi, geometry.border)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(side * side * 3)
+        for y in 0..<side {
+            let start = ((y + border) * crop.width + border) * 3
+            bytes += crop.bytes[start..<start + side * 3]
+        }
+        return Image(width: side, height: side, bytes: bytes)
+    }
+
+    /// The roi with the mask rectangle black.
+    public func masked(_ roi: Image) -> Image {
+        var result = roi
+        for y in geometry.mask[1]..<geometry.mask[3] {
+            let row = y * roi.width
+            for i in (row + geometry.mask[0]) * 3..<(row + geometry.mask[2]) * 3 { result.bytes[i] = 0 }
+        }
+        return result
+    }
+
+    /// The generator's image input.
+    ///
+    /// - Parameters:
+    ///   - roi: The whole roi.
+    ///   - masked: The masked roi.
+    /// - Returns: (6, roi, roi) row-major: B, G, R of the roi, then of the masked roi, each byte / 255.
+    public func generatorInput(roi: Image, masked: Image) -> [Float] {
+        let plane = geometry.roi * geometry.roi
+        return [Float](unsafeUninitializedCapacity: 6 * plane) { target, count in
+            for (base, image) in [(0, roi), (3 * plane, masked)] {
+                image.bytes.withUnsafeBufferPointer { bytes in
+                    for c in 0..<3 {
+                        for i in 0..<plane { target[base + c * plane + i] = Float(bytes[i * 3 + c]) / 255 }
+                    }
+                }
+            }
+            count = 6 * plane
+        }
+    }
+
+    /// Puts the generated mouth into a frame: inside the crop's real border, resized to the square, pasted.
+    ///
+    /// - Parameters:
+    ///   - mouth: (3, roi, roi) row-major, B G R in 0…1; ×255 is truncated to a byte, as the reference does.
+    ///   - crop: The crop that the mouth was generated for.
+    ///   - frame: The template frame.
+    ///   - square: The crop square.
+    /// - Throws: `.badData` when the mouth holds NaN or infinity.
+    public func paste(mouth: [Float], crop: Image, into frame: Image, at square: CropSquare) throws -> Image {
+        let whole = try fill(crop, with: mouth)
+        let resized = CubicResize.resize(
+            whole, width: whole.width, height: whole.height, targetWidth: square.size, targetHeight: square.size)
+        var result = frame
+        let length = square.size * 3
+        result.bytes.withUnsafeMutableBufferPointer { target in
+            resized.bytes.withUnsafeBufferPointer { source in
+                for y in 0..<square.size {
+                    let to = ((square.y + y) * frame.width + square.x) * 3
+                    for i in 0..<length { target[to + i] = source[y * length + i] }
+                }
+            }
+        }
+        return result
+    }
+
+    /// The crop with the generated mouth inside its border.
+    func fill(_ crop: Image, with mouth: [Float]) throws -> Image {
+        let (side, border) = (geometry.roi, geometry.border)
+        let plane = side * side
+        precondition(mouth.count == 3 * plane)
+        try mouth.requireFinite("The generator's output")
+        var whole = crop
+        whole.bytes.withUnsafeMutableBufferPointer { target in
+            mouth.withUnsafeBufferPointer { mouth in
+                for y in 0..<side {
+                    let to = ((y + border) * crop.width + border) * 3
+                    for x in 0..<side {
+                        for c in 0..<3 {
+                            let level = min(255, max(0, mouth[c * plane + y * side + x] * 255))
+                            target[to + x * 3 + c] = UInt8(level)
+                        }
+                    }
+                }
+            }
+        }
+        return whole
+    }
+}
+
+extension [Float] {
+    /// Throws `.badData` when an element is NaN or infinite: a broken model must not look like a strange picture.
+    func requireFinite(_ name: String) throws {
+        // x·0 is 0 for every finite x and NaN otherwise; a sum vectorises, a search does not.
+        let sum = withUnsafeBufferPointer { buffer in
+            var sum: (Float, Float, Float, Float) = (0, 0, 0, 0)
+            var i = 0
+            while i + 4 <= buffer.count {
+                sum.0 += buffer[i] * 0
+                sum.1 += buffer[i + 1] * 0
+                sum.2 += buffer[i + 2] * 0
+                sum.3 += buffer[i + 3] * 0
+                i += 4
+            }
+            while i < buffer.count {
+                sum.0 += buffer[i] * 0
+                i += 1
+            }
+            return sum.0 + sum.1 + sum.2 + sum.3
+        }
+        guard sum == 0 else {
+            throw VisemeError(
+                .badData, "\(name) holds NaN or infinite numbers.",
+                hint: "The model file is broken: export it again from its checkpoint.")
+        }
+    }
+}

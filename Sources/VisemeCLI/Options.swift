@@ -1,0 +1,67 @@
+import ArgumentParser
+import Foundation
+import Viseme
+import VisemeFFmpeg
+import VisemeONNX
+
+/// Options of every command that loads an avatar's models.
+struct EngineOptions: ParsableArguments {
+    enum Backend: String, ExpressibleByArgument, CaseIterable {
+        case onnx
+    }
+
+    @Option(help: "The avatar pack: a folder, or a name found in avatars/ or the folders of VISEME_AVATARS.")
+    var avatar = "robin"
+
+    @Option(help: "What runs the models.")
+    var backend = Backend.onnx
+
+    @Option(help: ArgumentHelp("ONNX Runtime's shared library.", valueName: "path"))
+    var onnxruntime: String?
+
+    @Option(help: "Cores to use; all by default.")
+    var threads: Int?
+
+    @Option(help: ArgumentHelp("Megabytes for decoded template frames.", valueName: "MB"))
+    var memory = 200
+
+    func validate() throws {
+        guard threads.map({ (1...1024).contains($0) }) ?? true else { throw ValidationError("--threads is 1…1024.") }
+        guard (1...1_000_000).contains(memory) else { throw ValidationError("--memory is 1…1000000 megabytes.") }
+    }
+
+    func openAvatar() throws -> Avatar {
+        let named = ProcessInfo.processInfo.environment["VISEME_AVATARS"] ?? ""
+        let folders = ["avatars"] + named.split(separator: ":").map(String.init)
+        return try Avatar.find(avatar, in: folders.map { URL(filePath: $0) })
+    }
+
+    func makeBackend() throws -> any InferenceBackend {
+        switch backend {
+        case .onnx: try ONNXBackend(libraryPath: onnxruntime)
+        }
+    }
+
+    var parallelism: Parallelism { threads.map { Parallelism(cores: $0) } ?? Parallelism() }
+    var memoryBytes: Int { memory * 1_000_000 }
+}
+
+/// The audio argument: a file, or `-` for standard input, which is copied to a temporary file first.
+struct AudioInput {
+    let url: URL
+    private let isTemporary: Bool
+
+    init(_ argument: String, media: FFmpeg) async throws {
+        isTemporary = argument == "-"
+        url = isTemporary ? try await media.spool() : URL(filePath: argument)
+    }
+
+    func remove() {
+        if isTemporary { try? FileManager.default.removeItem(at: url) }  // the system clears its temporary folder anyway
+    }
+}
+
+extension FFmpeg {
+    /// libav* as this program uses it.
+    static let viseme = FFmpeg(software: "Viseme \(VisemeCommand.version)")
+}

@@ -1,0 +1,142 @@
+import ArgumentParser
+import Foundation
+import Viseme
+import VisemeFFmpeg
+
+/// `viseme render`.
+struct RenderCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "render",
+        abstract: "Render an avatar speaking an audio file.",
+        discussion: """
+            The video is as long as the audio to the frame and carries the original audio. The output is .mp4, .mov or .mkv, \
+            or a folder of PNG images. The container says that the video was made by a trained model.
+            """)
+
+    @OptionGroup var engine: EngineOptions
+
+    @Option(help: "The speech: any audio or video file, or - for a pipe.")
+    var audio: String
+
+    @Option(name: .shortAndLong, help: "The video to write, or a folder for PNG images.")
+    var output: String
+
+    @Option(help: ArgumentHelp("Only these frames, counted from 0, the end exclusive.", valueName: "a:b"))
+    var range: FrameRange?
+
+    @Option(help: "x264's quality: 0 (lossless) … 51.")
+    var crf = 18
+
+    @Flag(help: "Print a report as JSON.")
+    var json = false
+
+    @Flag(help: "Replace an existing output.")
+    var force = false
+
+    @Flag(inversion: .prefixedNo, help: "Say in the container that the video was made by a trained model.")
+    var declareSynthetic = true
+
+    func validate() throws {
+        guard (0...51).contains(crf) else { throw ValidationError("--crf is 0…51.") }
+    }
+
+    func run() async throws {
+        let media = FFmpeg.viseme
+        let start = ContinuousClock.now
+        let avatar = try engine.openAvatar()
+        let backend = try engine.makeBackend()
+        let input = try await AudioInput(audio, media: media)
+        defer { input.remove() }
+        let loaded = try await Engine(
+            avatar, backend: backend, media: media, memory: engine.memoryBytes, parallelism: engine.parallelism)
+        let loading = ContinuousClock.now - start
+
+        var render = Render(engine: loaded, media: media, audio: input.url)
+        render.range = range?.frames
+        render.crf = crf
+        render.overwrite = force
+        render.declaresSynthetic = declareSynthetic
+        var progress = Progress("rendering", total: try await expectedFrames(of: input.url, media: media))
+        let report = try await render.run(to: URL(filePath: output)) { progress.update($0) }
+        progress.end()
+        for warning in report.warnings { Terminal.print("note: \(warning)") }
+        if json {
+            try Terminal.printJSON(
+                ReportDocument(report, output: output, backend: backend.name, loading: loading, avatar: avatar))
+        } else {
+            let seconds = String(format: "%.2f", report.video.videoSeconds)
+            let fps = String(format: "%.1f", report.framesPerSecond)
+            Terminal.print("\(report.video.frames) frames (\(seconds) s), \(fps) fps, sound: \(report.video.sound)")
+            print(output)
+        }
+    }
+
+    private func expectedFrames(of url: URL, media: FFmpeg) async throws -> Int? {
+        if let range { return range.frames.count }
+        guard !json || Terminal.isInteractive else { return nil }
+        // Only the progress bar wants the length; a file without a known one renders as well.
+        return try await media.probe(url).audio.map { Int(($0.seconds * 25).rounded(.up)) }
+    }
+}
+
+/// `a:b` on the command line.
+struct FrameRange: ExpressibleByArgument {
+    let frames: Range<Int>
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
+        guard parts.count == 2, let first = parts[0], let end = parts[1], first >= 0, first < end, end < 1 << 40 else {
+            return nil
+        }
+        frames = first..<end
+    }
+}
+
+/// The JSON of `viseme render --json`.
+private struct ReportDocument: Encodable {
+    var output: String
+    var avatar: String
+    var frames: Int
+    var videoSeconds: Double
+    var audioSeconds: Double
+    var sound: String
+    var elapsedSeconds: Double
+    var loadingSeconds: Double
+    var fps: Double
+    var realTimeFactor: Double
+    var stagesMilliseconds: [String: RenderReport.StageSummary]
+    var peakMemoryBytes: Int
+    var backend: String
+    var models: [RenderReport.Model]
+    var warnings: [String]
+
+    init(_ report: RenderReport, output: String, backend: String, loading: Duration, avatar: Avatar) {
+        self.output = output
+        self.avatar = avatar.manifest.name
+        frames = report.video.frames
+        videoSeconds = report.video.videoSeconds
+        audioSeconds = report.video.audioSeconds
+        sound = report.video.sound
+        elapsedSeconds = report.elapsed / .seconds(1)
+        loadingSeconds = loading / .seconds(1)
+        fps = report.framesPerSecond
+        realTimeFactor = report.framesPerSecond / Double(avatar.manifest.fps)
+        stagesMilliseconds = report.stages
+        peakMemoryBytes = Self.peakMemory()
+        self.backend = backend
+        models = report.models
+        warnings = report.warnings
+    }
+
+    /// The largest resident size of this process so far.
+    private static func peakMemory() -> Int {
+        var usage = rusage()
+        #if canImport(Darwin)
+            getrusage(RUSAGE_SELF, &usage)
+            return Int(usage.ru_maxrss)
+        #else
+            getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+            return Int(usage.ru_maxrss) * 1024  // Linux counts in kilobytes
+        #endif
+    }
+}

@@ -1,0 +1,54 @@
+import Foundation
+
+/// Standard error: progress, notes and errors. Standard output is for results.
+enum Terminal {
+    static let isInteractive = isatty(STDERR_FILENO) == 1
+
+    static func print(_ text: String, end: String = "\n") {
+        FileHandle.standardError.write(Data((text + end).utf8))
+    }
+
+    static func printJSON(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+}
+
+/// How far a stage is: a bar with rate and time left on a terminal, a line every ten seconds in a pipe.
+struct Progress {
+    private let stage: String
+    private let total: Int?
+    private let start = ContinuousClock.now
+    private var lastShown: ContinuousClock.Instant?
+
+    init(_ stage: String, total: Int?) {
+        self.stage = stage
+        self.total = total
+    }
+
+    mutating func update(_ done: Int) {
+        let now = ContinuousClock.now
+        let interval: Duration = Terminal.isInteractive ? .milliseconds(200) : .seconds(10)
+        let isLast = done == total
+        if let lastShown, now - lastShown < interval, !isLast { return }
+        if lastShown == nil, !Terminal.isInteractive, now - start < interval, !isLast { return }
+        lastShown = now
+        let rate = Double(done) / max(1e-6, (now - start) / .seconds(1))
+        var line = "\(stage) \(done)"
+        if let total, total > 0 {
+            let left = Int((Double(max(0, total - done)) / max(rate, 1e-6)).rounded())
+            let filled = min(24, 24 * done / total)
+            let bar = String(repeating: "█", count: filled) + String(repeating: "·", count: 24 - filled)
+            let figures = "\(done)/\(total) frames, \(Int(rate.rounded())) fps, \(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60) left"
+            line = Terminal.isInteractive ? "\(stage) \(bar) \(figures)" : "\(stage) \(figures)"
+        } else {
+            line += " frames, \(Int(rate.rounded())) fps"
+        }
+        Terminal.print(Terminal.isInteractive ? "\r\(line)\u{1B}[K" : line, end: Terminal.isInteractive ? "" : "\n")
+    }
+
+    func end() {
+        if Terminal.isInteractive, lastShown != nil { Terminal.print("") }
+    }
+}

@@ -1,0 +1,69 @@
+import CFFmpeg
+import Foundation
+import Viseme
+
+/// What a native call was for: the error that is thrown when it fails.
+struct Purpose {
+    /// The class of failure.
+    var code: VisemeError.Code
+    /// The thing and what could not be done with it.
+    var message: String
+    /// The next action.
+    var hint: String?
+
+    /// Describes a purpose.
+    init(_ code: VisemeError.Code, _ message: String, hint: String? = nil) {
+        self.code = code
+        self.message = message
+        self.hint = hint
+    }
+}
+
+/// Turns a status of libav* into an error.
+///
+/// - Parameters:
+///   - status: What the call returned; negative means failure.
+///   - purpose: Evaluated on failure only.
+/// - Returns: The status, zero or more.
+@discardableResult
+func check(_ status: Int32, _ purpose: @autoclosure () -> Purpose) throws -> Int32 {
+    guard status < 0 else { return status }
+    let purpose = purpose()
+    let reason = reason(of: status)
+    if status == viseme_error_posix(ENOSPC) {
+        throw VisemeError(.cannotCreate, "\(purpose.message): \(reason)", hint: "free some disk space and run again")
+    }
+    let code = status == viseme_error_posix(ENOMEM) ? VisemeError.Code.internal : purpose.code
+    throw VisemeError(code, "\(purpose.message): \(reason)", hint: purpose.hint)
+}
+
+/// Turns a missing native object into an error: libav* returns null only when memory is short.
+func check<Value>(_ value: Value?, _ name: String) throws -> Value {
+    guard let value else { throw VisemeError(.internal, "libav* gave no \(name): out of memory") }
+    return value
+}
+
+/// The words of libav* for a status.
+func reason(of status: Int32) -> String {
+    var text = [CChar](repeating: 0, count: 256)
+    guard av_strerror(status, &text, text.count) == 0 else { return "libav status \(status)" }
+    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+/// Where a file is, in the spelling of libav*: a path is never taken for a protocol.
+func location(of url: URL) -> String {
+    url.isFileURL ? "file:\(url.path)" : url.absoluteString
+}
+
+/// How a file is named in messages.
+func name(of url: URL) -> String {
+    url.isFileURL ? url.path : "standard input"
+}
+
+/// A C string of libav* as text.
+func text(_ pointer: UnsafePointer<CChar>?) -> String {
+    pointer.map { String(cString: $0) } ?? "unknown"
+}
+
+/// The name of a codec.
+func codecName(_ identifier: AVCodecID) -> String { text(avcodec_get_name(identifier)) }

@@ -1,0 +1,77 @@
+import CFFmpeg
+public import Foundation
+public import Viseme
+
+/// Media files through libav*: the `MediaBackend` for Linux and macOS.
+///
+/// Sound is averaged to mono and resampled with soxr; video is H.264 through libx264. Everything blocking runs on queues
+/// of its own, never on the shared pool of Swift's concurrency.
+public struct FFmpeg: MediaBackend {
+    /// The address that means standard input. libav* can read it once only and cannot jump in it, so `spool()` it when
+    /// its sound also belongs into the video.
+    public static let standardInput: URL = {
+        guard let url = URL(string: "pipe:0") else { preconditionFailure("'pipe:0' is an address") }
+        return url
+    }()
+
+    /// The program that containers name as their maker.
+    public let software: String
+
+    /// libav* prints to standard error by default; a library must not.
+    private static let quiet: Void = av_log_set_level(AV_LOG_QUIET)
+
+    /// Makes a backend.
+    ///
+    /// - Parameter software: The program and version that containers name as their maker.
+    public init(software: String = "Viseme") {
+        self.software = software
+        Self.quiet
+    }
+
+    /// Opens the sound of an audio or video file, or of `standardInput`.
+    ///
+    /// - Throws: `.noInput` when the file is not there, `.badData` when it has no sound (the message names its streams) or
+    ///   no sample, `.unavailable` when a decoder or soxr is missing.
+    public func speech(at url: URL) async throws -> any SpeechReader {
+        try await SpeechDecoder.open(url)
+    }
+
+    /// Opens template frames: a video file, a folder of numbered images, or a pattern such as `frames/%06d.jpg`.
+    ///
+    /// - Parameters:
+    ///   - url: The video, the folder, or the pattern.
+    ///   - memory: The bytes that decoded frames may occupy; at least one frame is always kept.
+    /// - Throws: `.noInput`, `.badData` (no picture, a missing number), `.unsupported` (pictures without timestamps).
+    public func template(at url: URL, memory: Int) async throws -> any TemplateReader {
+        if let images = try ImageSequence(matching: url) {
+            return try await ImageTemplate.open(images, memory: memory)
+        }
+        return try await VideoTemplate.open(url, memory: memory)
+    }
+
+    /// Creates a video file or a folder of PNG images.
+    ///
+    /// - Throws: `.cannotCreate` when the output exists, is a folder, or its folder cannot be written; `.unavailable`
+    ///   without libx264; the errors of `speech(at:)` for the sound.
+    public func writer(_ request: VideoRequest) async throws -> any VideoWriter {
+        try request.validate()
+        if request.isImageFolder { return try await ImageFolderWriter.open(request, software: software) }
+        return try await VideoFileWriter.open(request, software: software)
+    }
+
+    /// What a file holds, by reading all of its packets.
+    ///
+    /// - Throws: `.noInput`, `.badData`.
+    public func probe(_ url: URL) async throws -> MediaSummary {
+        try await Prober().summary(of: url)
+    }
+
+    /// Copies standard input into a temporary file, so that it can be read more than once.
+    ///
+    /// - Parameter handle: What to copy.
+    /// - Returns: The file; the caller removes it.
+    /// - Throws: `.noInput` when nothing came, `.cannotCreate` when the file cannot be written.
+    public func spool(_ handle: FileHandle = .standardInput) async throws -> URL {
+        try await Spooler().spool(handle)
+    }
+}

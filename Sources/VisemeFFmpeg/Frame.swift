@@ -1,0 +1,77 @@
+import CFFmpeg
+import Viseme
+
+/// Raw audio or one raw picture.
+struct Frame: ~Copyable {
+    /// The native frame, owned.
+    let pointer: UnsafeMutablePointer<AVFrame>
+
+    /// Makes a frame without a buffer.
+    init() throws {
+        pointer = try check(av_frame_alloc(), "frame")
+    }
+
+    /// Makes a picture with a buffer whose rows are aligned for the vector code of libav*.
+    ///
+    /// - Parameters:
+    ///   - width: Columns.
+    ///   - height: Rows.
+    ///   - format: The pixel format.
+    init(width: Int, height: Int, format: AVPixelFormat) throws {
+        let frame = try Frame()
+        frame.pointer.pointee.width = Int32(clamping: width)
+        frame.pointer.pointee.height = Int32(clamping: height)
+        frame.pointer.pointee.format = format.rawValue
+        try check(
+            av_frame_get_buffer(frame.pointer, 0), Purpose(.internal, "A picture of \(width)×\(height) has no memory"))
+        self = frame
+    }
+
+    deinit {
+        var pointer: UnsafeMutablePointer<AVFrame>? = pointer
+        av_frame_free(&pointer)
+    }
+
+    /// Gives the buffers back.
+    func clear() { av_frame_unref(pointer) }
+
+    /// Makes sure that nobody else, such as an encoder, still reads the buffer that is written next.
+    func makeWritable() throws {
+        try check(av_frame_make_writable(pointer), Purpose(.internal, "A picture cannot be written"))
+    }
+
+    /// Copies a (height, width, 3) image into the first plane; columns and rows beyond the image repeat its edge.
+    func fill(from image: Image) {
+        guard let plane = pointer.pointee.data.0 else { return }
+        let stride = Int(pointer.pointee.linesize.0)
+        let (columns, rows) = (Int(pointer.pointee.width), Int(pointer.pointee.height))
+        let rowBytes = image.width * 3
+        image.bytes.withUnsafeBufferPointer { bytes in
+            guard let base = bytes.baseAddress else { return }
+            for y in 0..<rows {
+                let row = plane + y * stride
+                row.update(from: base + min(y, image.height - 1) * rowBytes, count: rowBytes)
+                for x in image.width..<max(columns, image.width) {
+                    row.advanced(by: x * 3).update(from: row + (image.width - 1) * 3, count: 3)
+                }
+            }
+        }
+    }
+
+    /// The first plane of a packed 24-bit picture as an image (height, width, 3).
+    func packedImage() throws -> Image {
+        let (width, height) = (Int(pointer.pointee.width), Int(pointer.pointee.height))
+        guard let plane = pointer.pointee.data.0, width > 0, height > 0 else {
+            throw VisemeError(.internal, "A converted picture is empty")
+        }
+        let stride = Int(pointer.pointee.linesize.0)
+        let rowBytes = width * 3
+        let bytes = [UInt8](unsafeUninitializedCapacity: rowBytes * height) { buffer, count in
+            if let base = buffer.baseAddress {
+                for y in 0..<height { (base + y * rowBytes).initialize(from: plane + y * stride, count: rowBytes) }
+            }
+            count = rowBytes * height
+        }
+        return Image(width: width, height: height, bytes: bytes)
+    }
+}

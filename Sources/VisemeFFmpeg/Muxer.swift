@@ -1,0 +1,112 @@
+import CFFmpeg
+import Foundation
+import Viseme
+
+/// Writes packets into a container, ordered by time.
+struct Muxer: ~Copyable {
+    /// The number of the video stream.
+    static let videoStream = 0
+    /// The number of the sound stream.
+    static let audioStream = 1
+
+    private let context: UnsafeMutablePointer<AVFormatContext>
+    private let name: String
+    private let container: Container
+
+    /// Creates the file at `path` for a video that is called `name` in messages.
+    init(path: URL, container: Container, name: String) throws {
+        context = try Self.open(path, container, name: name)
+        self.name = name
+        self.container = container
+    }
+
+    private static func open(
+        _ path: URL, _ container: Container, name: String
+    ) throws -> UnsafeMutablePointer<AVFormatContext> {
+        var context: UnsafeMutablePointer<AVFormatContext>?
+        do {
+            try check(
+                avformat_alloc_output_context2(&context, nil, container.format, nil),
+                Purpose(.unavailable, "This libavformat cannot write .\(container.rawValue)"))
+            let output = try check(context, "output")
+            // The same video gives the same bytes: no dates, no random identifiers.
+            output.pointee.flags |= AVFMT_FLAG_BITEXACT
+            try check(
+                avio_open(&output.pointee.pb, location(of: path), AVIO_FLAG_WRITE),
+                Purpose(.cannotCreate, "'\(name)' cannot be created"))
+            // The second pass of `+faststart` opens the file again under this name.
+            output.pointee.url = av_strdup(location(of: path))
+            return output
+        } catch {
+            avformat_free_context(context)
+            throw error
+        }
+    }
+
+    deinit {
+        avio_closep(&context.pointee.pb)
+        avformat_free_context(context)
+    }
+
+    /// Adds a stream; video comes first.
+    func addStream(
+        unit: AVRational, parameters fill: (UnsafeMutablePointer<AVCodecParameters>) -> Int32
+    ) throws -> UnsafeMutablePointer<AVStream> {
+        let stream = try check(avformat_new_stream(context, nil), "stream")
+        stream.pointee.time_base = unit
+        let parameters = try check(stream.pointee.codecpar, "stream parameters")
+        try check(fill(parameters), Purpose(.internal, "'\(name)': the stream's parameters cannot be copied"))
+        // Containers have codec tags of their own.
+        parameters.pointee.codec_tag = 0
+        return stream
+    }
+
+    /// Sets an entry of the container's metadata.
+    func setMetadata(_ key: String, _ value: String) {
+        av_dict_set(&context.pointee.metadata, key, value, 0)
+    }
+
+    /// Writes the header.
+    ///
+    /// - Throws: `.unsupported` when the container refuses a stream.
+    func writeHeader() throws {
+        var options: OpaquePointer?
+        defer { av_dict_free(&options) }
+        if container == .mkv {
+            // The index stays with the data: no second pass is needed to play from the start.
+            av_dict_set(&options, "reserve_index_space", "0", 0)
+        } else {
+            av_dict_set(&options, "movflags", "+faststart+use_metadata_tags", 0)
+        }
+        try check(
+            avformat_write_header(context, &options),
+            Purpose(.unsupported, "'\(name)': .\(container.rawValue) does not take these streams"))
+    }
+
+    /// Writes one packet, whose timestamps are in `unit`, and takes its payload.
+    func write(_ packet: borrowing Packet, to number: Int, unit: AVRational) throws {
+        guard let stream = context.pointee.streams[number] else { return }
+        av_packet_rescale_ts(packet.pointer, unit, stream.pointee.time_base)
+        packet.pointer.pointee.stream_index = Int32(number)
+        packet.pointer.pointee.pos = -1
+        try checkWrite(av_interleaved_write_frame(context, packet.pointer))
+        try checkWrite(context.pointee.pb?.pointee.error ?? 0)
+    }
+
+    /// The time unit of a stream after the header was written.
+    func unit(of number: Int) -> AVRational {
+        context.pointee.streams[number]?.pointee.time_base ?? AVRational(num: 1, den: 1)
+    }
+
+    /// Completes the container and closes the file.
+    func finish() throws {
+        try checkWrite(av_write_trailer(context))
+        try checkWrite(context.pointee.pb?.pointee.error ?? 0)
+        try checkWrite(avio_closep(&context.pointee.pb))
+    }
+
+    private func checkWrite(_ status: Int32) throws {
+        try check(
+            status, Purpose(.cannotCreate, "'\(name)' cannot be written", hint: "check the disk's space and health"))
+    }
+}

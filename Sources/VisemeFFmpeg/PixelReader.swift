@@ -1,0 +1,68 @@
+import CFFmpeg
+import Viseme
+
+/// Decoded pictures to B G R bytes through swscale, as FFmpeg's own command line does it.
+struct PixelReader: ~Copyable {
+    private struct Form: Equatable {
+        var width: Int32
+        var height: Int32
+        var format: Int32
+        var matrix: UInt32
+        var range: UInt32
+    }
+
+    private let target: Frame
+    private var form: Form?
+    private var scaler: Scaler?
+
+    /// Makes a converter that gives images of one size.
+    init(width: Int, height: Int) throws {
+        target = try Frame(width: width, height: height, format: AV_PIX_FMT_BGR24)
+    }
+
+    /// Converts a decoded picture to (height, width, 3).
+    ///
+    /// The matrix and the range are the stream's own. Without a tag the matrix is BT.601 whatever the size, because that
+    /// is what FFmpeg and OpenCV assume, and so what an untagged file was written with.
+    ///
+    /// - Throws: `.badData` when the picture has another size.
+    mutating func image(of frame: borrowing Frame, label: String) throws -> Image {
+        let raw = frame.pointer.pointee
+        let (width, height) = (target.pointer.pointee.width, target.pointer.pointee.height)
+        guard raw.width == width, raw.height == height else {
+            throw VisemeError(
+                .badData, "\(label) is \(raw.width)×\(raw.height); the first frame is \(width)×\(height)",
+                hint: "all template frames need one size")
+        }
+        let wanted = Form(
+            width: raw.width, height: raw.height, format: raw.format, matrix: raw.colorspace.rawValue,
+            range: raw.color_range.rawValue)
+        if wanted != form {
+            scaler = try Self.scaler(for: raw)
+            form = wanted
+        }
+        try scaler?.convert(frame, to: target, label: label)
+        return try target.packedImage()
+    }
+
+    private static func scaler(for raw: AVFrame) throws -> Scaler {
+        let format = AVPixelFormat(raw.format)
+        let description = av_pix_fmt_desc_get(format)
+        // As in FFmpeg's scale filter: 4:2:0 lies between two rows, whatever the stream says about columns.
+        let halved = description?.pointee.log2_chroma_h == 1
+        let full = raw.color_range == AVCOL_RANGE_JPEG || Self.isFullRangeFormat(format)
+        let unknown = viseme_chroma_unknown()
+        let source = VisemePicture(
+            width: raw.width, height: raw.height, format: raw.format, matrix: Int32(bitPattern: raw.colorspace.rawValue),
+            full_range: full ? 1 : 0, chroma_x: unknown, chroma_y: halved ? 128 : unknown)
+        let target = VisemePicture(
+            width: raw.width, height: raw.height, format: AV_PIX_FMT_BGR24.rawValue, matrix: 0, full_range: 1,
+            chroma_x: unknown, chroma_y: unknown)
+        return try Scaler(from: source, to: target)
+    }
+
+    /// Whether a pixel format is one of the old "J" formats that imply 0…255.
+    private static func isFullRangeFormat(_ format: AVPixelFormat) -> Bool {
+        text(av_get_pix_fmt_name(format)).hasPrefix("yuvj")
+    }
+}

@@ -1,0 +1,22 @@
+import CFFmpeg
+import Viseme
+
+/// A pixel conversion of swscale.
+struct Scaler: ~Copyable {
+    /// The native context, owned; opaque because FFmpeg's own type for it changed.
+    private let context: UnsafeMutableRawPointer
+
+    /// Prepares a conversion, exact and the same on every processor.
+    init(from source: VisemePicture, to target: VisemePicture) throws {
+        context = try check(viseme_sws_make(source, target, viseme_sws_flags()), "pixel converter")
+    }
+
+    deinit { viseme_sws_free(context) }
+
+    /// Converts a whole picture.
+    func convert(_ source: borrowing Frame, to target: borrowing Frame, label: String) throws {
+        try check(
+            viseme_sws_convert(context, source.pointer, target.pointer),
+            Purpose(.internal, "\(label) cannot be converted to other pixels"))
+    }
+}

@@ -1,0 +1,75 @@
+import CFFmpeg
+import Viseme
+
+/// H.264 through libx264: 4:2:0, BT.709, limited range.
+struct VideoEncoder: ~Copyable {
+    private let codecContext: CodecContext
+    private var pixels: PixelWriter
+    private let packet: Packet
+
+    /// Opens the encoder.
+    ///
+    /// - Throws: `.unavailable` without libx264.
+    init(_ request: VideoRequest, width: Int, height: Int) throws {
+        guard let codec = avcodec_find_encoder_by_name("libx264") else {
+            throw VisemeError(
+                .unavailable, "This libavcodec was built without libx264",
+                hint: "install an FFmpeg with libx264, or write a folder of PNG images")
+        }
+        let pixels = try PixelWriter(width: width, height: height)
+        let packet = try Packet()
+        let (fps, crf) = (Int32(request.fps), Double(request.crf))
+        let threads = Int32(clamping: request.threads)
+        let size = "\(width)×\(height) at \(fps) frames a second"
+        let codecContext = try CodecContext(codec, Purpose(.internal, "libx264 does not take \(size)")) { encoder in
+            encoder.pointee.width = Int32(width)
+            encoder.pointee.height = Int32(height)
+            encoder.pointee.pix_fmt = AV_PIX_FMT_YUV420P
+            encoder.pointee.time_base = AVRational(num: 1, den: fps)
+            encoder.pointee.framerate = AVRational(num: fps, den: 1)
+            encoder.pointee.sample_aspect_ratio = AVRational(num: 1, den: 1)
+            encoder.pointee.color_primaries = AVCOL_PRI_BT709
+            encoder.pointee.color_trc = AVCOL_TRC_BT709
+            encoder.pointee.colorspace = AVCOL_SPC_BT709
+            encoder.pointee.color_range = AVCOL_RANGE_MPEG
+            encoder.pointee.chroma_sample_location = AVCHROMA_LOC_LEFT
+            encoder.pointee.thread_count = threads
+            // A key frame at least every four seconds, so that players can jump.
+            encoder.pointee.gop_size = fps * 4
+            // MP4, MOV and MKV all keep the parameter sets in the header.
+            encoder.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER
+            av_opt_set(encoder.pointee.priv_data, "preset", "veryfast", 0)
+            av_opt_set_double(encoder.pointee.priv_data, "crf", crf, 0)
+        }
+        self.pixels = pixels
+        self.packet = packet
+        self.codecContext = codecContext
+    }
+
+    /// The native context.
+    var context: UnsafeMutablePointer<AVCodecContext> { codecContext.pointer }
+
+    /// Encodes a frame and writes the packets that are ready.
+    ///
+    /// - Parameters:
+    ///   - image: The frame (height, width, 3); nil says that none will follow.
+    ///   - number: The frame's number.
+    func encode(_ image: Image?, number: Int, into muxer: borrowing Muxer) throws {
+        if let image {
+            try pixels.convert(image)
+            pixels.target.pointer.pointee.pts = Int64(number)
+            try check(
+                avcodec_send_frame(context, pixels.target.pointer), Purpose(.internal, "Frame \(number) was not encoded"))
+        } else {
+            try check(avcodec_send_frame(context, nil), Purpose(.internal, "The last frames were not encoded"))
+        }
+        while true {
+            let status = avcodec_receive_packet(context, packet.pointer)
+            if status == viseme_error_again() || status == viseme_error_end() { return }
+            try check(status, Purpose(.internal, "Frame \(number) was not encoded"))
+            // Without it the last frame has no length in the container.
+            packet.pointer.pointee.duration = 1
+            try muxer.write(packet, to: Muxer.videoStream, unit: context.pointee.time_base)
+        }
+    }
+}

@@ -1,0 +1,169 @@
+import CFFmpeg
+import Foundation
+import Viseme
+
+/// Writes H.264 with the original sound into `.mp4`, `.mov` or `.mkv`.
+actor VideoFileWriter: VideoWriter {
+    private let executor = BlockingExecutor("writer")
+    private let request: VideoRequest
+    private var production: VideoProduction?
+    private var isFinished = false
+
+    /// The actor's own queue.
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    private init(_ request: VideoRequest) { self.request = request }
+
+    /// Creates the file under a temporary name and writes its header.
+    static func open(_ request: VideoRequest, software: String) async throws -> VideoFileWriter {
+        let writer = VideoFileWriter(request)
+        try await writer.start(software: software)
+        return writer
+    }
+
+    private func start(software: String) throws {
+        production = try VideoProduction(request, software: software)
+    }
+
+    /// Encodes a frame, and the sound that belongs to it.
+    func append(_ frame: Image) throws {
+        try Task.checkCancellation()
+        guard production != nil else { throw closed() }
+        do {
+            try production?.append(frame)
+        } catch {
+            production = nil
+            throw error
+        }
+    }
+
+    /// Writes what is still held back, and gives the file its name.
+    func finish() throws -> VideoReport {
+        guard var finishing = production.take() else { throw closed() }
+        isFinished = true
+        return try finishing.finish()
+    }
+
+    /// Removes what was written.
+    func cancel() { production = nil }
+
+    private func closed() -> VisemeError {
+        let why = isFinished ? "was finished" : "was given up after an error, or cancelled"
+        return VisemeError(.usage, "'\(request.url.path)' \(why); nothing more can be written")
+    }
+}
+
+/// The state of a `VideoFileWriter`. The fields are destroyed in this order: the file is closed before it is removed.
+struct VideoProduction: ~Copyable {
+    private var encoder: VideoEncoder
+    private var copied: CopiedAudio?
+    private var encoded: EncodedAudio?
+    private let muxer: Muxer
+    private var partial: PartialOutput
+    private let request: VideoRequest
+    private var frames = 0
+    private var notes: [String]
+
+    init(_ request: VideoRequest, software: String) throws {
+        guard let container = request.container else { throw VisemeError(.usage, "No container for '\(request.url)'") }
+        var notes: [String] = []
+        // 4:2:0 needs even sides: an odd one gets its last column or row twice.
+        let (width, height) = (request.width + request.width % 2, request.height + request.height % 2)
+        if width != request.width || height != request.height {
+            notes.append("H.264 needs even sides: \(request.width)×\(request.height) became \(width)×\(height).")
+        }
+        let partial = try PartialOutput(for: request.url, isFolder: false, overwrite: request.overwrite)
+        let encoder = try VideoEncoder(request, width: width, height: height)
+        var copied: CopiedAudio?
+        var encoded: EncodedAudio?
+        var muxer: Muxer?
+        if let sound = request.sound, try Self.canCopy(sound, into: container) {
+            do {
+                let audio = try CopiedAudio(sound.url)
+                muxer = try Self.makeMuxer(request, encoder, partial, container, software: software) {
+                    try audio.addStream(to: $0)
+                }
+                copied = consume audio
+            } catch let error as VisemeError where error.code == .unsupported {
+                // For instance MP3 below 16 kHz in MP4: the codec is fine, this kind of it is not.
+                notes.append("The sound was encoded anew: .\(container.rawValue) does not take it as it is.")
+            }
+        }
+        if muxer == nil, let sound = request.sound {
+            let audio = try EncodedAudio(sound.url, range: sound.range)
+            muxer = try Self.makeMuxer(request, encoder, partial, container, software: software) {
+                try audio.addStream(to: $0)
+            }
+            encoded = consume audio
+        }
+        if muxer == nil {
+            muxer = try Self.makeMuxer(request, encoder, partial, container, software: software) { _ in }
+        }
+        guard let opened = muxer.take() else { throw VisemeError(.internal, "'\(request.url.path)' has no container") }
+        self.request = request
+        self.notes = notes
+        self.partial = partial
+        self.encoder = encoder
+        self.copied = copied
+        self.encoded = encoded
+        self.muxer = opened
+    }
+
+    mutating func append(_ image: Image) throws {
+        guard image.width == request.width, image.height == request.height else {
+            throw VisemeError(
+                .usage,
+                "Frame \(frames) is \(image.width)×\(image.height), the video \(request.width)×\(request.height)")
+        }
+        try encoder.encode(image, number: frames, into: muxer)
+        frames += 1
+        try advanceSound(to: seconds)
+    }
+
+    mutating func finish() throws -> VideoReport {
+        guard frames > 0 else { throw VisemeError(.usage, "'\(request.url.path)' got no frame") }
+        try encoder.encode(nil, number: frames, into: muxer)
+        try advanceSound(to: .infinity)
+        try muxer.finish()
+        try partial.publish()
+        let all = notes + (copied?.notes ?? []) + (encoded?.notes ?? [])
+        return VideoReport(
+            frames: frames, videoSeconds: seconds, audioSeconds: copied?.seconds ?? encoded?.seconds ?? 0,
+            sound: copied?.summary ?? encoded?.summary ?? "none", notes: all)
+    }
+
+    private var seconds: Double { Double(frames) / Double(request.fps) }
+
+    private mutating func advanceSound(to limit: Double) throws {
+        try copied?.advance(to: limit, into: muxer)
+        try encoded?.advance(to: limit, into: muxer)
+    }
+
+    /// Whether a container takes a sound as it is: all of it, in a codec that the container knows.
+    private static func canCopy(_ sound: VideoRequest.Sound, into container: Container) throws -> Bool {
+        let source = try AudioSource(sound.url)
+        guard sound.range == nil, container.copied?.contains(source.codecName) ?? true else { return false }
+        guard let format = av_guess_format(container.format, nil, nil) else { return false }
+        return avformat_query_codec(format, source.codec, 0) == 1
+    }
+
+    private static func makeMuxer(
+        _ request: VideoRequest, _ encoder: borrowing VideoEncoder, _ partial: borrowing PartialOutput,
+        _ container: Container, software: String, addSound: (borrowing Muxer) throws -> Void
+    ) throws -> Muxer {
+        let muxer = try Muxer(path: partial.url, container: container, name: request.url.path)
+        let context = encoder.context
+        let stream = try muxer.addStream(unit: context.pointee.time_base) {
+            avcodec_parameters_from_context($0, context)
+        }
+        stream.pointee.avg_frame_rate = context.pointee.framerate
+        try addSound(muxer)
+        muxer.setMetadata("software", software)
+        if request.declaresSynthetic {
+            muxer.setMetadata(SyntheticMark.key, SyntheticMark.sourceType)
+            muxer.setMetadata("comment", SyntheticMark.comment)
+        }
+        try muxer.writeHeader()
+        return muxer
+    }
+}

@@ -1,0 +1,200 @@
+import CFFmpeg
+import Foundation
+import Viseme
+
+/// The frames of a video by number.
+struct VideoTemplate: TemplateReader {
+    /// How many frames there are.
+    let frameCount: Int
+    /// Columns of every frame.
+    let width: Int
+    /// Rows of every frame.
+    let height: Int
+    private let decoder: VideoFrameDecoder
+
+    /// Reads the packets of the video once and makes an index of its frames.
+    static func open(_ url: URL, memory: Int) async throws -> VideoTemplate {
+        let decoder = VideoFrameDecoder()
+        let shape = try await decoder.start(url, memory: memory)
+        return VideoTemplate(frameCount: shape.frames, width: shape.width, height: shape.height, decoder: decoder)
+    }
+
+    /// Frame `index` in 0..<frameCount.
+    func frame(at index: Int) async throws -> Image {
+        precondition(index >= 0 && index < frameCount, "a template frame is in 0..<frameCount")
+        return try await decoder.frame(at: index)
+    }
+
+    /// Pictures decoded since the video was opened: a measure for tests.
+    var decodedPictures: Int { get async { await decoder.decodedPictures } }
+}
+
+/// Owns the native handles of a `VideoTemplate`.
+actor VideoFrameDecoder {
+    private let executor = BlockingExecutor("template")
+    private var video: IndexedVideo?
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    func start(_ url: URL, memory: Int) throws -> (frames: Int, width: Int, height: Int) {
+        let opened = try IndexedVideo(url, memory: memory)
+        let shape = (opened.index.count, opened.width, opened.height)
+        video = consume opened
+        return shape
+    }
+
+    var decodedPictures: Int { video?.decodedPictures ?? 0 }
+
+    func frame(at index: Int) throws -> Image {
+        try Task.checkCancellation()
+        guard let image = try video?.image(at: index) else {
+            throw VisemeError(.internal, "Template frame \(index) was asked for before the video was open")
+        }
+        return image
+    }
+}
+
+/// A video with an index of its frames, a decoder that remembers where it is, and a cache.
+struct IndexedVideo: ~Copyable {
+    private let demuxer: Demuxer
+    private let decoder: Decoder
+    private let packet: Packet
+    private let frame: Frame
+    private let streamIndex: Int
+    private let label: String
+    private var pixels: PixelReader
+    private var cache: FrameCache
+    /// The frame that the decoder gives next if it simply goes on; nil after the end or an error.
+    private var next: Int?
+    private var drained = false
+
+    let index: FrameIndex
+    let width: Int
+    let height: Int
+    private(set) var decodedPictures = 0
+
+    init(_ url: URL, memory: Int) throws {
+        let demuxer = try Demuxer(url, as: "Template")
+        let label = "Template '\(demuxer.name)'"
+        guard let number = demuxer.select(AVMEDIA_TYPE_VIDEO), let stream = demuxer.stream(number),
+            let parameters = stream.pointee.codecpar
+        else {
+            throw VisemeError(.badData, "\(label) has no picture; found: \(demuxer.describeStreams())")
+        }
+        let (width, height) = (Int(parameters.pointee.width), Int(parameters.pointee.height))
+        guard width > 0, height > 0 else {
+            throw VisemeError(.badData, "\(label) says it is \(width)×\(height)")
+        }
+        let packet = try Packet()
+        let frame = try Frame()
+        let decoder = try Decoder(stream, label: label)
+        let index = try Self.readIndex(demuxer, stream: number, packet: packet, label: label)
+        let pixels = try PixelReader(width: width, height: height)
+        self.demuxer = demuxer
+        self.label = label
+        self.streamIndex = number
+        (self.width, self.height) = (width, height)
+        self.packet = packet
+        self.frame = frame
+        self.decoder = decoder
+        self.index = index
+        self.pixels = pixels
+        cache = FrameCache(memory: memory, frameBytes: width * height * 3)
+    }
+
+    mutating func image(at wanted: Int) throws -> Image {
+        if let image = cache.request(wanted) { return image }
+        let key = index.key(for: wanted)
+        let first = index.firstFrame(from: key)
+        // Going on is cheaper than a jump as long as no key frame lies between.
+        if let next, next <= wanted, next >= first { return try decode(upTo: wanted, keepingFrom: wanted) }
+        try jump(to: key)
+        next = first
+        let span = cache.isBackward ? wanted - cache.capacity + 1 : wanted
+        return try decode(upTo: wanted, keepingFrom: span)
+    }
+
+    /// Decodes until a frame came out; keeps those from `lowest` on.
+    private mutating func decode(upTo wanted: Int, keepingFrom lowest: Int) throws -> Image {
+        while true {
+            switch try decoder.receive(into: frame) {
+            case .frame:
+                decodedPictures += 1
+                let time = frame.pointer.pointee.best_effort_timestamp
+                guard let found = index.frame(at: time), let expected = next, found >= expected else { continue }
+                guard found <= wanted else { throw lost(expected) }
+                next = found + 1
+                guard found >= lowest, !cache.contains(found) || found == wanted else { continue }
+                let image = try pixels.image(of: frame, label: "\(label), frame \(found),")
+                cache.insert(image, at: found)
+                if found == wanted { return image }
+            case .needsPacket: try feed()
+            case .ended, .damaged: throw lost(next ?? wanted)
+            }
+        }
+    }
+
+    private mutating func lost(_ number: Int) -> VisemeError {
+        next = nil
+        return VisemeError(
+            .badData, "\(label): frame \(number) of \(index.count) cannot be decoded",
+            hint: "check it with: ffmpeg -v error -i '\(demuxer.name)' -f null -")
+    }
+
+    private mutating func feed() throws {
+        while true {
+            let status = demuxer.read(into: packet)
+            if status == viseme_error_end() {
+                guard !drained else { throw lost(next ?? 0) }
+                drained = true
+                return decoder.sendEnd()
+            }
+            guard status >= 0 else { throw lost(next ?? 0) }
+            guard packet.pointer.pointee.stream_index == Int32(streamIndex) else { continue }
+            if decoder.send(packet) { return }
+        }
+    }
+
+    /// Goes to a key packet: afterwards the next packet that is sent is that one.
+    private mutating func jump(to key: Int) throws {
+        next = nil
+        decoder.reset()
+        drained = false
+        for target in [index.entries[key].decodingTime, index.entries[0].decodingTime] {
+            guard av_seek_frame(demuxer.context, Int32(streamIndex), target, AVSEEK_FLAG_BACKWARD) >= 0 else { continue }
+            while demuxer.read(into: packet) >= 0 {
+                guard packet.pointer.pointee.stream_index == Int32(streamIndex) else { continue }
+                guard let position = index.position(of: packet.pointer.pointee.pts), position <= key else { break }
+                guard position == key else { continue }
+                guard decoder.send(packet) else { throw lost(index.firstFrame(from: key)) }
+                return
+            }
+        }
+        throw VisemeError(
+            .badData, "\(label): no jump to the key frame at packet \(key) is possible",
+            hint: "rewrite it, for example: ffmpeg -i IN -c:v libx264 -g 25 OUT.mp4")
+    }
+
+    private static func readIndex(
+        _ demuxer: borrowing Demuxer, stream: Int, packet: borrowing Packet, label: String
+    ) throws -> FrameIndex {
+        var entries: [FrameIndex.Entry] = []
+        while true {
+            let status = demuxer.read(into: packet)
+            if status == viseme_error_end() { break }
+            try check(status, Purpose(.badData, "\(label) is damaged after \(entries.count) frames"))
+            let raw = packet.pointer.pointee
+            guard raw.stream_index == Int32(stream) else { continue }
+            guard raw.pts != viseme_no_timestamp() else {
+                throw VisemeError(
+                    .unsupported, "\(label) has pictures without timestamps",
+                    hint: "put it into a container, for example: ffmpeg -i IN -c:v libx264 -g 25 OUT.mp4")
+            }
+            entries.append(
+                FrameIndex.Entry(
+                    timestamp: raw.pts, decodingTime: raw.dts == viseme_no_timestamp() ? raw.pts : raw.dts,
+                    isKey: raw.flags & AV_PKT_FLAG_KEY != 0, isHidden: raw.flags & AV_PKT_FLAG_DISCARD != 0))
+        }
+        return try FrameIndex(entries, label: label)
+    }
+}

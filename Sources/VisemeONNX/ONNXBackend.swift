@@ -1,0 +1,118 @@
+public import Foundation
+public import Viseme
+
+/// Runs models with ONNX Runtime.
+public struct ONNXBackend: InferenceBackend {
+    /// "onnx".
+    public let name = "onnx"
+    /// The library in use.
+    public let library: OnnxRuntimeLibrary
+
+    /// Finds and opens ONNX Runtime.
+    ///
+    /// - Parameter libraryPath: The shared library; nil to search (see `OnnxRuntimeLibrary`).
+    /// - Throws: `.unavailable` when it is not found or too old.
+    public init(libraryPath: String? = nil) throws {
+        library = try OnnxRuntimeLibrary(path: libraryPath)
+    }
+
+    /// Reads a model file's tensors and hash and checks that they fit a role.
+    ///
+    /// - Throws: `.noInput` when the file is absent, `.badData` when it is not a model of that role.
+    public func describe(_ role: ModelRole, at url: URL) throws -> ModelDescription {
+        let data: Data
+        do {
+            data = try Data(contentsOf: url)
+        } catch {
+            throw VisemeError(.noInput, "The \(role.rawValue) '\(url.path)' cannot be read.", cause: error)
+        }
+        var description = ModelDescription(
+            role: role, file: url.lastPathComponent, sha256: ModelFile.sha256(of: data), inputs: [], outputs: [])
+        let session = try OnnxSession(ModelFile(description, at: url), library: library, threads: 1)
+        description.inputs = session.inputs
+        description.outputs = session.outputs
+        let model = ModelFile(description, at: url)
+        switch role {
+        case .audioEncoder: _ = try OnnxAudioEncoder(model, library: library, threads: 1)
+        case .generator: _ = try OnnxGenerator(model, library: library, threads: 1)
+        }
+        return description
+    }
+
+    /// Loads an audio encoder: (B, 1, 80, 16) → (B, 512).
+    public func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
+        try OnnxAudioEncoder(model, library: library, threads: threads)
+    }
+
+    /// Loads a generator: (B, 6, S, S) and (B, 32, 16, 16) → (B, 3, S, S).
+    public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
+        try OnnxGenerator(model, library: library, threads: threads)
+    }
+}
+
+/// An audio encoder on ONNX Runtime.
+private struct OnnxAudioEncoder: AudioEncoder {
+    let session: OnnxSession
+    let input: TensorDescription
+    let output: TensorDescription
+    var runtime: RuntimeDescription { session.runtime }
+
+    init(_ model: ModelFile, library: OnnxRuntimeLibrary, threads: Int) throws {
+        session = try OnnxSession(model, library: library, threads: threads)
+        let description = model.description
+        input = try ModelBinding.tensor(
+            "mel input", like: [nil, 1, 80, 16], among: session.inputs, declared: description.inputs, of: description)
+        output = try ModelBinding.tensor(
+            "features", like: [nil, 512], among: session.outputs, declared: description.outputs, of: description)
+    }
+
+    func encode(_ windows: [Float], count: Int) async throws -> [Float] {
+        precondition(windows.count == count * 80 * 16, "\(count) windows of 80×16 values")
+        if input.shape[0] == .batch {
+            return try await run(windows, count: count)
+        }
+        var rows: [Float] = []
+        for window in 0..<count {  // a model with a fixed batch of one
+            rows += try await run(Array(windows[window * 1280..<(window + 1) * 1280]), count: 1)
+        }
+        return rows
+    }
+
+    private func run(_ windows: [Float], count: Int) async throws -> [Float] {
+        try await session.run(
+            inputs: [(input.name, windows, [count, 1, 80, 16])], output: (output.name, [count, 512]))
+    }
+}
+
+/// A generator on ONNX Runtime.
+private struct OnnxGenerator: Generator {
+    let session: OnnxSession
+    let image: TensorDescription
+    let audio: TensorDescription
+    let output: TensorDescription
+    let imageSize: Int
+    var runtime: RuntimeDescription { session.runtime }
+
+    init(_ model: ModelFile, library: OnnxRuntimeLibrary, threads: Int) throws {
+        session = try OnnxSession(model, library: library, threads: threads)
+        let description = model.description
+        image = try ModelBinding.tensor(
+            "image input", like: [nil, 6, nil, nil], among: session.inputs, declared: description.inputs, of: description)
+        audio = try ModelBinding.tensor(
+            "audio input", like: [nil, 32, 16, 16], among: session.inputs, declared: description.inputs, of: description)
+        guard case .fixed(let side) = image.shape[2], image.shape[3] == .fixed(side), (16...2048).contains(side) else {
+            throw VisemeError(.badData, "Generator '\(description.file)' wants images \(image.shapeText), expected squares.")
+        }
+        imageSize = side
+        output = try ModelBinding.tensor(
+            "mouth", like: [nil, 3, side, side], among: session.outputs, declared: description.outputs, of: description)
+    }
+
+    func generate(image pixels: [Float], audio window: [Float]) async throws -> [Float] {
+        try await session.run(
+            inputs: [
+                (image.name, pixels, [1, 6, imageSize, imageSize]), (audio.name, window, [1, 32, 16, 16]),
+            ],
+            output: (output.name, [1, 3, imageSize, imageSize]))
+    }
+}

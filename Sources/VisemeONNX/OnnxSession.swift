@@ -1,0 +1,175 @@
+import COnnxRuntime
+import Foundation
+import Viseme
+
+/// One loaded model with its own thread. Native handles live and die with it.
+actor OnnxSession {
+    /// The native session; released with its owner.
+    private struct Handle: ~Copyable {
+        let api: UnsafePointer<VisemeOrtApi>
+        let session: OpaquePointer
+        let memory: OpaquePointer
+
+        deinit {
+            api.pointee.ReleaseSession(session)
+            api.pointee.ReleaseMemoryInfo(memory)
+        }
+    }
+
+    nonisolated let runtime: RuntimeDescription
+    nonisolated let inputs: [TensorDescription]
+    nonisolated let outputs: [TensorDescription]
+    private let library: OnnxRuntimeLibrary
+    private let handle: Handle
+    private let modelName: String
+    private let executor: BlockingExecutor
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    /// Loads a model from bytes that were already checked.
+    init(_ model: ModelFile, library: OnnxRuntimeLibrary, threads: Int) throws {
+        let api = library.api
+        self.library = library
+        modelName = model.description.file
+        executor = BlockingExecutor("viseme.onnx.\(model.description.role.rawValue)")
+        runtime = RuntimeDescription(
+            runtime: "ONNX Runtime", version: library.version, provider: "CPU", threads: threads)
+
+        let data = try model.read()
+        func check(_ status: OpaquePointer?, _ action: String) throws {
+            try OnnxRuntimeLibrary.check(api, status, action)
+        }
+        var options: OpaquePointer?
+        try check(api.pointee.CreateSessionOptions(&options), "creating session options")
+        defer { api.pointee.ReleaseSessionOptions(options) }
+        try check(api.pointee.SetIntraOpNumThreads(options, CInt(threads)), "setting the threads")
+        try check(api.pointee.SetInterOpNumThreads(options, 1), "setting the threads")
+        try check(
+            api.pointee.SetSessionGraphOptimizationLevel(options, CInt(VISEME_ORT_OPTIMIZE_ALL)), "setting the level")
+        try check(
+            api.pointee.SetSessionLogSeverityLevel(options, CInt(VISEME_ORT_LOGGING_ERROR)), "setting the log level")
+
+        var session: OpaquePointer?
+        let status = data.withUnsafeBytes { bytes in
+            api.pointee.CreateSessionFromArray(library.environment, bytes.baseAddress, bytes.count, options, &session)
+        }
+        try OnnxRuntimeLibrary.check(
+            api, status, "loading '\(model.description.file)'", code: .badData,
+            hint: "The file is not a model that ONNX Runtime can run: export it again.")
+        guard let session else { throw VisemeError(.internal, "ONNX Runtime gave no session.") }
+        var memory: OpaquePointer?
+        do {
+            try check(
+                api.pointee.CreateCpuMemoryInfo(CInt(VISEME_ORT_ARENA_ALLOCATOR), CInt(VISEME_ORT_MEMORY_DEFAULT), &memory),
+                "describing memory")
+            inputs = try Self.describe(api, session, isInput: true, file: modelName)
+            outputs = try Self.describe(api, session, isInput: false, file: modelName)
+        } catch {
+            api.pointee.ReleaseSession(session)
+            if let memory { api.pointee.ReleaseMemoryInfo(memory) }
+            throw error
+        }
+        guard let memory else { throw VisemeError(.internal, "ONNX Runtime gave no memory description.") }
+        handle = Handle(api: api, session: session, memory: memory)
+    }
+
+    /// Runs the model once.
+    ///
+    /// - Parameters:
+    ///   - inputs: Name, values and shape of every input.
+    ///   - output: Name and shape of the output.
+    /// - Returns: The output's values, row-major.
+    func run(inputs: [(name: String, values: [Float], shape: [Int])], output: (name: String, shape: [Int])) throws -> [Float] {
+        try Self.run(handle.api, handle.session, handle.memory, modelName, inputs: inputs, output: output)
+    }
+
+    /// The native call itself, free of actor state. The caller keeps the handles alive.
+    private static func run(
+        _ api: UnsafePointer<VisemeOrtApi>, _ session: OpaquePointer, _ memory: OpaquePointer, _ modelName: String,
+        inputs: [(name: String, values: [Float], shape: [Int])], output: (name: String, shape: [Int])
+    ) throws -> [Float] {
+        var values: [OpaquePointer?] = []
+        defer { for value in values { api.pointee.ReleaseValue(value) } }
+        // The inputs' buffers must outlive the run: they are copied into buffers that this call owns.
+        var buffers: [UnsafeMutableBufferPointer<Float>] = []
+        defer { for buffer in buffers { buffer.deallocate() } }
+        func tensor(_ buffer: UnsafeMutableBufferPointer<Float>, _ shape: [Int], _ name: String) throws -> OpaquePointer? {
+            precondition(buffer.count == shape.reduce(1, *), "\(name): \(buffer.count) values for shape \(shape)")
+            var value: OpaquePointer?
+            try OnnxRuntimeLibrary.check(
+                api,
+                api.pointee.CreateTensorWithDataAsOrtValue(
+                    memory, buffer.baseAddress, buffer.count * MemoryLayout<Float>.stride, shape.map(Int64.init),
+                    shape.count, CInt(VISEME_ORT_FLOAT), &value),
+                "binding '\(name)' of '\(modelName)'")
+            return value
+        }
+        for input in inputs {
+            let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: input.values.count)
+            _ = buffer.initialize(from: input.values)
+            buffers.append(buffer)
+            values.append(try tensor(buffer, input.shape, input.name))
+        }
+        let inputNames = inputs.map { strdup($0.name) }
+        defer { inputNames.forEach { free($0) } }
+        let outputName = strdup(output.name)
+        defer { free(outputName) }
+
+        return try [Float](unsafeUninitializedCapacity: output.shape.reduce(1, *)) { result, count in
+            let slice = UnsafeMutableBufferPointer(rebasing: result[0..<output.shape.reduce(1, *)])
+            var target = try tensor(slice, output.shape, output.name)
+            defer { api.pointee.ReleaseValue(target) }
+            let names = inputNames.map { UnsafePointer($0) }
+            var outputNames: [UnsafePointer<CChar>?] = [UnsafePointer(outputName)]
+            let status = api.pointee.Run(session, nil, names, values, inputs.count, &outputNames, 1, &target)
+            try OnnxRuntimeLibrary.check(
+                api, status, "running '\(modelName)'", code: .badData,
+                hint: "The model's graph does not fit its declared shapes: export it again.")
+            count = output.shape.reduce(1, *)
+        }
+    }
+
+    private static func describe(
+        _ api: UnsafePointer<VisemeOrtApi>, _ session: OpaquePointer, isInput: Bool, file: String
+    ) throws -> [TensorDescription] {
+        func check(_ status: OpaquePointer?) throws {
+            try OnnxRuntimeLibrary.check(api, status, "describing '\(file)'")
+        }
+        var allocator: OpaquePointer?
+        try check(api.pointee.GetAllocatorWithDefaultOptions(&allocator))
+        var count = 0
+        try check(isInput ? api.pointee.SessionGetInputCount(session, &count) : api.pointee.SessionGetOutputCount(session, &count))
+        return try (0..<count).map { index in
+            var text: UnsafeMutablePointer<CChar>?
+            try check(
+                isInput
+                    ? api.pointee.SessionGetInputName(session, index, allocator, &text)
+                    : api.pointee.SessionGetOutputName(session, index, allocator, &text))
+            guard let text else { throw VisemeError(.badData, "'\(file)' has a tensor without a name.") }
+            let name = String(cString: text)
+            try check(api.pointee.AllocatorFree(allocator, text))
+
+            var info: OpaquePointer?
+            try check(
+                isInput
+                    ? api.pointee.SessionGetInputTypeInfo(session, index, &info)
+                    : api.pointee.SessionGetOutputTypeInfo(session, index, &info))
+            defer { api.pointee.ReleaseTypeInfo(info) }
+            var tensor: OpaquePointer?
+            try check(api.pointee.CastTypeInfoToTensorInfo(info, &tensor))
+            guard let tensor else { throw VisemeError(.badData, "'\(name)' of '\(file)' is not a tensor.") }
+            var type: CInt = 0
+            try check(api.pointee.GetTensorElementType(tensor, &type))
+            guard type == CInt(VISEME_ORT_FLOAT) else {
+                throw VisemeError(
+                    .badData, "'\(name)' of '\(file)' has element type \(type), expected float32 (1).",
+                    hint: "Export the model with Float32 inputs and outputs.")
+            }
+            var rank = 0
+            try check(api.pointee.GetDimensionsCount(tensor, &rank))
+            var lengths = [Int64](repeating: 0, count: rank)
+            try check(api.pointee.GetDimensions(tensor, &lengths, rank))
+            return TensorDescription(name: name, shape: lengths.map { $0 < 0 ? .batch : .fixed(Int($0)) })
+        }
+    }
+}

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Format, and the rules of the house that a compiler does not know.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+status=0
+swift format lint --strict --recursive Package.swift Sources Tests || status=1
+
+forbid() { # forbid PATTERN REASON FOLDER...
+    local pattern=$1 reason=$2
+    shift 2
+    if grep -rnE --include='*.swift' "$pattern" "$@"; then
+        echo "lint: $reason" >&2
+        status=1
+    fi
+}
+forbid '@unchecked Sendable' 'make it a value, an actor, or move it into an adapter with its invariant written down' Sources
+forbid '\btry!|\bas!|fatalError\(' 'bad input must throw, never trap' Sources
+forbid '^(@preconcurrency |public |internal )?import (CFFmpeg|COnnxRuntime|ArgumentParser)' 'the engine imports Foundation alone' Sources/Viseme
+forbid '#if' 'the engine has no platform conditions' Sources/Viseme
+for file in $(git ls-files 'Sources/*.swift'); do
+    lines=$(wc -l <"$file")
+    [ "$lines" -le 400 ] || { echo "lint: $file has $lines lines, the soft cap is 400" >&2; status=1; }
+done
+[ "$status" = 0 ] && echo "lint: clean"
+exit "$status"
