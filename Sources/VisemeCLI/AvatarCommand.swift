@@ -31,9 +31,13 @@ struct AvatarInfoCommand: AsyncParsableCommand {
         let manifest = avatar.manifest
         if json { return try Terminal.printJSON(manifest) }
         print("\(manifest.name): \(avatar.url.path)")
-        print("  \(manifest.frames) frames, \(manifest.width)×\(manifest.height), \(manifest.fps) fps, \(manifest.templateOrder.rawValue)")
+        print(
+            "  \(manifest.frames) frames, \(manifest.width)×\(manifest.height), \(manifest.fps) fps, \(manifest.templateOrder.rawValue)"
+        )
         let sizes = avatar.squares.map(\.size)
-        print("  crop squares \(sizes.min() ?? 0)…\(sizes.max() ?? 0) pixels, roi \(manifest.geometry.roi), mask \(manifest.geometry.mask)")
+        print(
+            "  crop squares \(sizes.min() ?? 0)…\(sizes.max() ?? 0) pixels, roi \(manifest.geometry.roi), mask \(manifest.geometry.mask)"
+        )
         print("  feature window \(manifest.featureWindow.rawValue), colour order \(manifest.colourOrder.rawValue)")
         print("  licence: \(manifest.licence)")
         print("  consent: \(manifest.consent)")

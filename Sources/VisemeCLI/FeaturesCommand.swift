@@ -31,7 +31,8 @@ struct FeaturesCommand: AsyncParsableCommand {
         let names = ["mel.npy", "windows.npy", "features.npy"]
         for name in names where !force && FileManager.default.fileExists(atPath: folder.appending(path: name).path) {
             throw VisemeError(
-                .cannotCreate, "'\(folder.appending(path: name).path)' exists.", hint: "Choose another folder, or add --force.")
+                .cannotCreate, "'\(folder.appending(path: name).path)' exists.",
+                hint: "Choose another folder, or add --force.")
         }
         let input = try await AudioInput(audio, media: media)
         defer { input.remove() }

@@ -57,7 +57,8 @@ struct AudioInput {
     }
 
     func remove() {
-        if isTemporary { try? FileManager.default.removeItem(at: url) }  // the system clears its temporary folder anyway
+        // The system clears its temporary folder anyway.
+        if isTemporary { try? FileManager.default.removeItem(at: url) }
     }
 }
 

@@ -40,7 +40,8 @@ struct Progress {
             let left = Int((Double(max(0, total - done)) / max(rate, 1e-6)).rounded())
             let filled = min(24, 24 * done / total)
             let bar = String(repeating: "█", count: filled) + String(repeating: "·", count: 24 - filled)
-            let figures = "\(done)/\(total) frames, \(Int(rate.rounded())) fps, \(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60) left"
+            let figures =
+                "\(done)/\(total) frames, \(Int(rate.rounded())) fps, \(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60) left"
             line = Terminal.isInteractive ? "\(stage) \(bar) \(figures)" : "\(stage) \(figures)"
         } else {
             line += " frames, \(Int(rate.rounded())) fps"

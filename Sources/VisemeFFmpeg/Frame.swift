@@ -24,6 +24,10 @@ struct Frame: ~Copyable {
         frame.pointer.pointee.format = format.rawValue
         try check(
             av_frame_get_buffer(frame.pointer, 0), Purpose(.internal, "A picture of \(width)×\(height) has no memory"))
+        // Vector code reads into the padding of a row; its content must not depend on the heap's past.
+        if let buffer = frame.pointer.pointee.buf.0?.pointee { buffer.data?.update(repeating: 0, count: Int(buffer.size)) }
+        if let buffer = frame.pointer.pointee.buf.1?.pointee { buffer.data?.update(repeating: 0, count: Int(buffer.size)) }
+        if let buffer = frame.pointer.pointee.buf.2?.pointee { buffer.data?.update(repeating: 0, count: Int(buffer.size)) }
         self = frame
     }
 

@@ -97,11 +97,14 @@ private struct OnnxGenerator: Generator {
         session = try OnnxSession(model, library: library, threads: threads)
         let description = model.description
         image = try ModelBinding.tensor(
-            "image input", like: [nil, 6, nil, nil], among: session.inputs, declared: description.inputs, of: description)
+            "image input", like: [nil, 6, nil, nil], among: session.inputs, declared: description.inputs,
+            of: description)
         audio = try ModelBinding.tensor(
-            "audio input", like: [nil, 32, 16, 16], among: session.inputs, declared: description.inputs, of: description)
+            "audio input", like: [nil, 32, 16, 16], among: session.inputs, declared: description.inputs, of: description
+        )
         guard case .fixed(let side) = image.shape[2], image.shape[3] == .fixed(side), (16...2048).contains(side) else {
-            throw VisemeError(.badData, "Generator '\(description.file)' wants images \(image.shapeText), expected squares.")
+            throw VisemeError(
+                .badData, "Generator '\(description.file)' wants images \(image.shapeText), expected squares.")
         }
         imageSize = side
         output = try ModelBinding.tensor(

@@ -60,7 +60,8 @@ actor OnnxSession {
         var memory: OpaquePointer?
         do {
             try check(
-                api.pointee.CreateCpuMemoryInfo(CInt(VISEME_ORT_ARENA_ALLOCATOR), CInt(VISEME_ORT_MEMORY_DEFAULT), &memory),
+                api.pointee.CreateCpuMemoryInfo(
+                    CInt(VISEME_ORT_ARENA_ALLOCATOR), CInt(VISEME_ORT_MEMORY_DEFAULT), &memory),
                 "describing memory")
             inputs = try Self.describe(api, session, isInput: true, file: modelName)
             outputs = try Self.describe(api, session, isInput: false, file: modelName)
@@ -79,7 +80,9 @@ actor OnnxSession {
     ///   - inputs: Name, values and shape of every input.
     ///   - output: Name and shape of the output.
     /// - Returns: The output's values, row-major.
-    func run(inputs: [(name: String, values: [Float], shape: [Int])], output: (name: String, shape: [Int])) throws -> [Float] {
+    func run(inputs: [(name: String, values: [Float], shape: [Int])], output: (name: String, shape: [Int])) throws
+        -> [Float]
+    {
         try Self.run(handle.api, handle.session, handle.memory, modelName, inputs: inputs, output: output)
     }
 
@@ -93,7 +96,9 @@ actor OnnxSession {
         // The inputs' buffers must outlive the run: they are copied into buffers that this call owns.
         var buffers: [UnsafeMutableBufferPointer<Float>] = []
         defer { for buffer in buffers { buffer.deallocate() } }
-        func tensor(_ buffer: UnsafeMutableBufferPointer<Float>, _ shape: [Int], _ name: String) throws -> OpaquePointer? {
+        func tensor(_ buffer: UnsafeMutableBufferPointer<Float>, _ shape: [Int], _ name: String) throws
+            -> OpaquePointer?
+        {
             precondition(buffer.count == shape.reduce(1, *), "\(name): \(buffer.count) values for shape \(shape)")
             var value: OpaquePointer?
             try OnnxRuntimeLibrary.check(
@@ -138,7 +143,10 @@ actor OnnxSession {
         var allocator: OpaquePointer?
         try check(api.pointee.GetAllocatorWithDefaultOptions(&allocator))
         var count = 0
-        try check(isInput ? api.pointee.SessionGetInputCount(session, &count) : api.pointee.SessionGetOutputCount(session, &count))
+        try check(
+            isInput
+                ? api.pointee.SessionGetInputCount(session, &count) : api.pointee.SessionGetOutputCount(session, &count)
+        )
         return try (0..<count).map { index in
             var text: UnsafeMutablePointer<CChar>?
             try check(

@@ -109,7 +109,8 @@ public struct SpeechTimeline: Sendable {
     public mutating func takeWindows(limit: Int) -> (windows: [Float], count: Int) {
         let bands = MelStream.bandCount
         let width = Self.windowColumns
-        let lastNeeded = frames.upperBound == Int.max ? Int.max : frames.upperBound + Self.windowRows - Self.rowsBefore - 2
+        let lastNeeded =
+            frames.upperBound == Int.max ? Int.max : frames.upperBound + Self.windowRows - Self.rowsBefore - 2
         var windows: [Float] = []
         var count = 0
         while count < limit, nextWindow <= lastNeeded {

@@ -35,7 +35,8 @@ public struct Avatar: Sendable {
         let crops = try Self.decode(Crops.self, from: Self.member(manifest.crops, of: url))
         guard crops.squares.count == manifest.frames else {
             throw VisemeError(
-                .badData, "\(manifest.crops) holds \(crops.squares.count) crop squares, avatar.json says \(manifest.frames) frames.",
+                .badData,
+                "\(manifest.crops) holds \(crops.squares.count) crop squares, avatar.json says \(manifest.frames) frames.",
                 hint: "Every template frame needs one square.")
         }
         squares = try crops.squares.enumerated().map { [manifest] index, corners in
@@ -121,7 +122,8 @@ public struct Avatar: Sendable {
 
     private static func member(_ path: String, of pack: URL) throws -> URL {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        guard !path.isEmpty, !path.hasPrefix("/"), !parts.contains(".."), !path.contains("\0"), !path.contains("\\") else {
+        guard !path.isEmpty, !path.hasPrefix("/"), !parts.contains(".."), !path.contains("\0"), !path.contains("\\")
+        else {
             throw VisemeError(
                 .badData, "avatar.json names '\(path)', which is not a path inside the pack.",
                 hint: "Paths in a pack are relative and never contain \"..\".")

@@ -86,7 +86,8 @@ public struct AvatarImporter: Sendable {
         }
         let pattern = "frames/%06d.\(layout.fileExtension)"
         let template = try await media.template(at: pack.appending(path: pattern), memory: 0)
-        for (index, square) in layout.squares.enumerated() where !square.fits(width: template.width, height: template.height) {
+        for (index, square) in layout.squares.enumerated()
+        where !square.fits(width: template.width, height: template.height) {
             throw VisemeError(
                 .badData,
                 "Frame \(index) of '\(source.path)' has the rectangle \(square.corners), which reaches out of the "
@@ -179,21 +180,25 @@ private struct SourceLayout {
             mask = CropGeometry.standard.mask
             squares = try images.indices.map { index in
                 let url = source.appending(path: "landmarks/\(index).lms")
-                guard let text = try? String(contentsOf: url, encoding: .utf8) else {  // absent or not text: same answer
+                // Absent or not text: the same answer.
+                guard let text = try? String(contentsOf: url, encoding: .utf8) else {
                     throw VisemeError(
                         .badData, "Frame \(index) has no readable landmarks: '\(url.path)'.",
                         hint: "Every image in full_body_img needs landmarks/NUMBER.lms.")
                 }
-                return try Landmarks(parsing: text, name: "landmarks/\(index).lms").square(name: "landmarks/\(index).lms")
+                return try Landmarks(parsing: text, name: "landmarks/\(index).lms").square(
+                    name: "landmarks/\(index).lms")
             }
         }
     }
 
     /// The images `first`, `first + 1`, …: iterated by number, since directory order means nothing.
     private static func numbered(in folder: URL, from first: Int) throws -> ([URL], String) {
-        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {  // absent: said below
+        // Absent or unreadable: the error below says more than the cause would.
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {
             throw VisemeError(
-                .badData, "'\(folder.path)' does not exist: this is neither a SyncTalk_2D dataset nor a flattened package.",
+                .badData,
+                "'\(folder.path)' does not exist: this is neither a SyncTalk_2D dataset nor a flattened package.",
                 hint: "Expected full_body_img/ with landmarks/, or with cache/crop_rectangles.json.")
         }
         var numbers: [String: [Int]] = [:]
@@ -202,11 +207,14 @@ private struct SourceLayout {
             guard let number = Int(url.deletingPathExtension().lastPathComponent) else { continue }
             numbers[url.pathExtension, default: []].append(number)
         }
-        guard let (kind, found) = ["jpg", "png"].compactMap({ kind in numbers[kind].map { (kind, $0.sorted()) } }).first
+        guard
+            let (kind, found) = ["jpg", "png"].compactMap({ kind in numbers[kind].map { (kind, $0.sorted()) } }).first
         else { throw VisemeError(.badData, "'\(folder.path)' holds no numbered .jpg or .png images.") }
         for (offset, number) in found.enumerated() where number != first + offset {
             throw VisemeError(
-                .badData, "'\(folder.path)': frame \(first + offset).\(kind) is missing (the next one there is \(number).\(kind)).")
+                .badData,
+                "'\(folder.path)': frame \(first + offset).\(kind) is missing (the next one there is \(number).\(kind))."
+            )
         }
         return (found.map { folder.appending(path: "\($0).\(kind)") }, kind)
     }
@@ -221,7 +229,8 @@ private struct SourceLayout {
         }
         return try (0..<count).map { index in
             guard let entry = entries["\(index)"] else {
-                throw VisemeError(.badData, "crop_rectangles.json has no entry \"\(index)\" for image \(index + 1).jpg.")
+                throw VisemeError(
+                    .badData, "crop_rectangles.json has no entry \"\(index)\" for image \(index + 1).jpg.")
             }
             do {
                 return try CropSquare(corners: entry.rect)
@@ -235,14 +244,19 @@ private struct SourceLayout {
         struct Config: Decodable {
             struct Model: Decodable { var sha256: String? }
             var generator: Model?
-            var audio_encoder: Model?
+            var audioEncoder: Model?
+
+            private enum CodingKeys: String, CodingKey {
+                case generator
+                case audioEncoder = "audio_encoder"
+            }
         }
         guard FileManager.default.fileExists(atPath: url.path) else { return [:] }
         do {
             let config = try JSONDecoder().decode(Config.self, from: Data(contentsOf: url))
             var hashes: [ModelRole: String] = [:]
             hashes[.generator] = config.generator?.sha256
-            hashes[.audioEncoder] = config.audio_encoder?.sha256
+            hashes[.audioEncoder] = config.audioEncoder?.sha256
             return hashes
         } catch {
             throw VisemeError(.badData, "'\(url.path)' cannot be read as JSON with generator.sha256.", cause: error)

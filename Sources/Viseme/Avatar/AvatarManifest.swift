@@ -111,8 +111,10 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
             guard condition else { throw VisemeError(code, "avatar.json: \(message())") }
         }
         try require(format == 1, "\"format\" is \(format), this Viseme reads format 1.", .unsupported)
-        try require(fps == 25, "\"fps\" is \(fps); the feature windows of this model family are defined at 25.", .unsupported)
-        try require((16...8192).contains(width) && (16...8192).contains(height), "the size \(width)×\(height) is not 16…8192.")
+        try require(
+            fps == 25, "\"fps\" is \(fps); the feature windows of this model family are defined at 25.", .unsupported)
+        try require(
+            (16...8192).contains(width) && (16...8192).contains(height), "the size \(width)×\(height) is not 16…8192.")
         try require((1...10_000_000).contains(frames), "\"frames\" is \(frames), expected at least 1.")
         try require(valueRange == [0, 1], "\"valueRange\" is \(valueRange), expected [0, 1].", .unsupported)
         if let idle {

@@ -59,7 +59,8 @@ private struct JobSource {
             } else if let total = timeline.frameTotal {
                 guard range.upperBound == Int.max || range.upperBound <= total else {
                     throw VisemeError(
-                        .usage, "The range \(range.lowerBound):\(range.upperBound) reaches beyond the audio, which has \(total) frames.",
+                        .usage,
+                        "The range \(range.lowerBound):\(range.upperBound) reaches beyond the audio, which has \(total) frames.",
                         hint: "Frames are counted from 0; the end is exclusive.")
                 }
                 return nil

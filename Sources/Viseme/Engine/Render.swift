@@ -32,7 +32,9 @@ public struct Render: Sendable {
     /// - Returns: What was written and how long it took.
     public func run(to output: URL, progress: (Int) -> Void = { _ in }) async throws -> RenderReport {
         let manifest = engine.avatar.manifest
-        let seconds = range.map { Double($0.lowerBound) / Double(manifest.fps)..<Double($0.upperBound) / Double(manifest.fps) }
+        let seconds = range.map {
+            Double($0.lowerBound) / Double(manifest.fps)..<Double($0.upperBound) / Double(manifest.fps)
+        }
         // Asked first: an output that cannot be written is known before any work is done.
         let writer = try await media.writer(
             VideoRequest(

@@ -113,7 +113,8 @@ public struct ModelFile: Sendable {
             data = try Data(contentsOf: url)
         } catch {
             throw VisemeError(
-                .noInput, "The model '\(description.file)' (\(description.role.rawValue)) cannot be read at \(url.path).",
+                .noInput,
+                "The model '\(description.file)' (\(description.role.rawValue)) cannot be read at \(url.path).",
                 hint: "Restore the file, or import the pack again.", cause: error)
         }
         let actual = SHA256.hexDigest(of: data)
