@@ -51,6 +51,24 @@ static inline uint32_t viseme_packet_padding(const AVPacket *packet) {
     return (uint32_t)data[4] | (uint32_t)data[5] << 8 | (uint32_t)data[6] << 16 | (uint32_t)data[7] << 24;
 }
 
+/// Says that samples at the end of a packet are padding.
+static inline int viseme_packet_set_padding(AVPacket *packet, uint32_t samples) {
+    uint8_t *data = av_packet_new_side_data(packet, AV_PKT_DATA_SKIP_SAMPLES, 10);
+    if (!data) return AVERROR(ENOMEM);
+    memset(data, 0, 10);
+    for (int i = 0; i < 4; i++) data[4 + i] = (uint8_t)(samples >> (8 * i));
+    return 0;
+}
+
+/// How long a decoded frame lasts, in the time unit of its packets; 0 when unknown.
+static inline int64_t viseme_frame_duration(const AVFrame *frame) {
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
+    return frame->duration;
+#else
+    return frame->pkt_duration;
+#endif
+}
+
 /// Converts audio. `in` may be null to drain the converter.
 static inline int viseme_swr_convert(struct SwrContext *context, uint8_t **out, int out_count, uint8_t **in, int in_count) {
     return swr_convert(context, (void *)out, out_count, (void *)in, in_count);

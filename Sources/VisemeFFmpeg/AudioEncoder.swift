@@ -124,6 +124,14 @@ struct AudioEncoder: ~Copyable {
             let status = avcodec_receive_packet(context, packet.pointer)
             if status == viseme_error_again() || status == viseme_error_end() { return }
             try check(status, Purpose(.internal, "\(label) was not encoded as AAC"))
+            // Matroska keeps the length of the last packet this way only.
+            let length = packet.pointer.pointee.duration
+            let whole = Int64(context.pointee.frame_size)
+            if length > 0, length < whole {
+                try check(
+                    viseme_packet_set_padding(packet.pointer, UInt32(clamping: whole - length)),
+                    Purpose(.internal, "\(label): no memory for its sound"))
+            }
             try muxer.write(packet, to: Muxer.audioStream, unit: context.pointee.time_base)
         }
     }

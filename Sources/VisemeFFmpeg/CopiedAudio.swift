@@ -6,30 +6,44 @@ import Viseme
 struct CopiedAudio: ~Copyable {
     private var source: AudioSource
     private let packet: Packet
+    private let packetAhead: Packet
+    private var hasPacketAhead = false
+    private let isMatroska: Bool
     private let unit: AVRational
     /// What is taken off every timestamp: the first sample that one hears is at 0.
     private var shift: Int64
+    /// Samples in the packets before the first sample that one hears.
+    private let priming: Int32
     private var expected: Int64?
     private var lastWritten: Int64?
     private var end: Int64 = 0
+    /// The length of the packet before.
+    private var usual: Int64 = 0
     private var gaps = 0
     private var ended = false
 
     /// Opens the sound and finds out where its first sample is.
     ///
     /// - Parameter url: A file; it is opened twice, so a pipe will not do.
-    init(_ url: URL) throws {
+    init(_ url: URL, into container: Container) throws {
         // Decoding tells where the sound begins: encoders put some priming before it.
         var trial = try AudioSource(url)
         let first = try trial.next() ? trial.frame.pointer.pointee.pts : viseme_no_timestamp()
+        let begin = trial.firstTimestamp ?? first
         let source = try AudioSource(url)
         let packet = try Packet()
+        let packetAhead = try Packet()
         guard let stream = source.stream else { throw VisemeError(.internal, "\(source.label) lost its stream") }
         let unit = stream.pointee.time_base
         guard unit.num > 0, unit.den > 0 else { throw VisemeError(.badData, "\(source.label) has no time unit") }
+        let isPrimed = first != viseme_no_timestamp() && begin != viseme_no_timestamp() && begin < first
+        let padding = isPrimed ? av_rescale(first &- begin, Int64(source.rate) * Int64(unit.num), Int64(unit.den)) : 0
         self.source = source
         self.packet = packet
+        self.packetAhead = packetAhead
+        isMatroska = container == .mkv
         self.unit = unit
+        priming = Int32(clamping: padding)
         shift = first == viseme_no_timestamp() ? 0 : first
     }
 
@@ -50,21 +64,26 @@ struct CopiedAudio: ~Copyable {
             throw VisemeError(.internal, "\(source.label) lost its stream")
         }
         let stream = try muxer.addStream(unit: unit) { avcodec_parameters_copy($0, parameters) }
-        stream.pointee.codecpar.pointee.codec_tag = 0
+        stream.pointee.codecpar.pointee.initial_padding = priming
     }
 
     /// Writes the packets that start before a time in seconds.
     mutating func advance(to limit: Double, into muxer: borrowing Muxer) throws {
         while !ended, seconds < limit {
-            guard source.nextPacket(into: packet) else {
+            // One packet is read ahead, to know which one is the last.
+            if !hasPacketAhead { hasPacketAhead = source.nextPacket(into: packetAhead.pointer) }
+            guard hasPacketAhead else {
                 ended = true
                 return
             }
-            try write(into: muxer)
+            packet.clear()
+            av_packet_move_ref(packet.pointer, packetAhead.pointer)
+            hasPacketAhead = source.nextPacket(into: packetAhead.pointer)
+            try write(isLast: !hasPacketAhead, into: muxer)
         }
     }
 
-    private mutating func write(into muxer: borrowing Muxer) throws {
+    private mutating func write(isLast: Bool, into muxer: borrowing Muxer) throws {
         let raw = packet.pointer
         var length = max(0, raw.pointee.duration)
         if length == 0, let parameters = source.stream?.pointee.codecpar {
@@ -83,8 +102,19 @@ struct CopiedAudio: ~Copyable {
         }
         expected = start &+ length
         let padding = rescale(Int64(viseme_packet_padding(raw)), from: Int64(source.rate))
-        guard padding < length || length == 0 else { return }
-        length -= padding
+        if padding > 0, length > 0 {
+            // Some demuxers have shortened the last packet already, some have not.
+            length = min(length, max(usual, length) - padding)
+            guard length > 0 else { return }
+        }
+        let missing = av_rescale(usual - length, Int64(source.rate) * Int64(unit.num), Int64(unit.den))
+        if isLast, isMatroska, missing > 1, padding == 0 {
+            // Matroska keeps the length of the last packet this way only.
+            try check(
+                viseme_packet_set_padding(raw, UInt32(clamping: missing)),
+                Purpose(.internal, "\(source.label): no memory"))
+        }
+        usual = length
         raw.pointee.pts = start
         if let lastWritten, start <= lastWritten { raw.pointee.pts = lastWritten + 1 }
         raw.pointee.dts = raw.pointee.pts

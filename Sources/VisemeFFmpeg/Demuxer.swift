@@ -80,9 +80,12 @@ struct Demuxer: ~Copyable {
     /// Reads the next packet.
     ///
     /// - Returns: Zero, the end status, or another negative status.
-    func read(into packet: borrowing Packet) -> Int32 {
-        packet.clear()
-        return av_read_frame(context, packet.pointer)
+    func read(into packet: borrowing Packet) -> Int32 { read(into: packet.pointer) }
+
+    /// Reads the next packet into a native one, which is emptied first.
+    func read(into packet: UnsafeMutablePointer<AVPacket>) -> Int32 {
+        av_packet_unref(packet)
+        return av_read_frame(context, packet)
     }
 
     /// The streams in words: "video h264, audio aac".

@@ -24,10 +24,6 @@ struct Frame: ~Copyable {
         frame.pointer.pointee.format = format.rawValue
         try check(
             av_frame_get_buffer(frame.pointer, 0), Purpose(.internal, "A picture of \(width)×\(height) has no memory"))
-        // Vector code reads into the padding of a row; its content must not depend on the heap's past.
-        if let buffer = frame.pointer.pointee.buf.0?.pointee { buffer.data?.update(repeating: 0, count: Int(buffer.size)) }
-        if let buffer = frame.pointer.pointee.buf.1?.pointee { buffer.data?.update(repeating: 0, count: Int(buffer.size)) }
-        if let buffer = frame.pointer.pointee.buf.2?.pointee { buffer.data?.update(repeating: 0, count: Int(buffer.size)) }
         self = frame
     }
 
@@ -42,6 +38,22 @@ struct Frame: ~Copyable {
     /// Makes sure that nobody else, such as an encoder, still reads the buffer that is written next.
     func makeWritable() throws {
         try check(av_frame_make_writable(pointer), Purpose(.internal, "A picture cannot be written"))
+    }
+
+    /// Takes samples off the beginning of sound.
+    func dropFirst(_ count: Int) throws {
+        let raw = pointer.pointee
+        let format = AVSampleFormat(raw.format)
+        let channels = raw.ch_layout.nb_channels
+        let rest = raw.nb_samples - Int32(count)
+        guard count > 0, rest > 0, let data = raw.extended_data else { return }
+        try makeWritable()
+        let moved = av_samples_copy(
+            pointer.pointee.extended_data ?? data, pointer.pointee.extended_data ?? data, 0, Int32(count), rest,
+            channels,
+            format)
+        try check(moved, Purpose(.internal, "Samples cannot be moved"))
+        pointer.pointee.nb_samples = rest
     }
 
     /// Copies a (height, width, 3) image into the first plane; columns and rows beyond the image repeat its edge.

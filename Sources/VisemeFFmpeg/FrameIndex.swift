@@ -66,6 +66,12 @@ struct FrameIndex: Equatable {
         return keys[max(0, low - 1)]
     }
 
+    /// The key packet that is shown before another, or nil for the first.
+    func key(before key: Int) -> Int? {
+        guard let place = keys.firstIndex(of: key), place > 0 else { return nil }
+        return keys[place - 1]
+    }
+
     /// The first frame that is shown from the key packet at a file position on.
     func firstFrame(from key: Int) -> Int {
         let timestamp = entries[key].timestamp

@@ -9,6 +9,9 @@ struct Muxer: ~Copyable {
     /// The number of the sound stream.
     static let audioStream = 1
 
+    /// libavformat's "experimental": FLAC in MP4 was called so for years after it had been standardised.
+    static let leastStrict: Int32 = -2
+
     private let context: UnsafeMutablePointer<AVFormatContext>
     private let name: String
     private let container: Container
@@ -58,6 +61,9 @@ struct Muxer: ~Copyable {
         try check(fill(parameters), Purpose(.internal, "'\(name)': the stream's parameters cannot be copied"))
         // Containers have codec tags of their own.
         parameters.pointee.codec_tag = 0
+        if parameters.pointee.codec_id == AV_CODEC_ID_FLAC {
+            context.pointee.strict_std_compliance = Self.leastStrict
+        }
         return stream
     }
 
@@ -73,8 +79,8 @@ struct Muxer: ~Copyable {
         var options: OpaquePointer?
         defer { av_dict_free(&options) }
         if container == .mkv {
-            // The index stays with the data: no second pass is needed to play from the start.
-            av_dict_set(&options, "reserve_index_space", "0", 0)
+            // An encoder's priming is told as CodecDelay, so sound and picture both start at 0 and nothing is shifted.
+            av_dict_set(&options, "avoid_negative_ts", "disabled", 0)
         } else {
             av_dict_set(&options, "movflags", "+faststart+use_metadata_tags", 0)
         }

@@ -53,9 +53,11 @@ struct PNGEncoder: ~Copyable {
         var turned = image
         for pixel in stride(from: 0, to: turned.bytes.count, by: 3) { turned.bytes.swapAt(pixel, pixel + 2) }
         frame.fill(from: turned)
-        try check(avcodec_send_frame(context.pointer, frame.pointer), Purpose(.internal, "A frame was not encoded as PNG"))
         try check(
-            avcodec_receive_packet(context.pointer, packet.pointer), Purpose(.internal, "A frame was not encoded as PNG"))
+            avcodec_send_frame(context.pointer, frame.pointer), Purpose(.internal, "A frame was not encoded as PNG"))
+        try check(
+            avcodec_receive_packet(context.pointer, packet.pointer),
+            Purpose(.internal, "A frame was not encoded as PNG"))
         let raw = packet.pointer.pointee
         guard let bytes = raw.data, raw.size > Self.headerBytes else {
             throw VisemeError(.internal, "The PNG encoder gave \(raw.size) bytes")

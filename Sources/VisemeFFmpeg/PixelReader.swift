@@ -53,7 +53,8 @@ struct PixelReader: ~Copyable {
         let full = raw.color_range == AVCOL_RANGE_JPEG || Self.isFullRangeFormat(format)
         let unknown = viseme_chroma_unknown()
         let source = VisemePicture(
-            width: raw.width, height: raw.height, format: raw.format, matrix: Int32(bitPattern: raw.colorspace.rawValue),
+            width: raw.width, height: raw.height, format: raw.format,
+            matrix: Int32(bitPattern: raw.colorspace.rawValue),
             full_range: full ? 1 : 0, chroma_x: unknown, chroma_y: halved ? 128 : unknown)
         let target = VisemePicture(
             width: raw.width, height: raw.height, format: AV_PIX_FMT_BGR24.rawValue, matrix: 0, full_range: 1,

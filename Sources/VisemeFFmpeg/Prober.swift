@@ -36,7 +36,8 @@ actor Prober {
 
     private static func describe(_ stream: UnsafeMutablePointer<AVStream>?) -> MediaSummary.Stream {
         var found = MediaSummary.Stream(
-            kind: "unknown", codec: "unknown", width: 0, height: 0, fps: 0, rate: 0, channels: 0, format: "", colour: "",
+            kind: "unknown", codec: "unknown", width: 0, height: 0, fps: 0, rate: 0, channels: 0, format: "",
+            colour: "",
             packets: 0, startSeconds: 0, endSeconds: 0)
         guard let stream, let pointer = stream.pointee.codecpar else { return found }
         let parameters = pointer.pointee

@@ -17,7 +17,8 @@ struct SampleQueue: ~Copyable {
 
     /// Appends samples of every channel.
     func write(_ planes: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>, count: Int) throws {
-        try check(viseme_fifo_write(fifo, planes, Int32(clamping: count)), Purpose(.internal, "The sound's queue failed"))
+        try check(
+            viseme_fifo_write(fifo, planes, Int32(clamping: count)), Purpose(.internal, "The sound's queue failed"))
     }
 
     /// Takes samples of every channel.

@@ -40,6 +40,9 @@ struct VideoEncoder: ~Copyable {
             encoder.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER
             av_opt_set(encoder.pointee.priv_data, "preset", "veryfast", 0)
             av_opt_set_double(encoder.pointee.priv_data, "crf", crf, 0)
+            // In small pictures x264's macroblock tree reads memory that nobody set: the output would differ from run to
+            // run. Seen with x264 164 below 640×480; larger pictures always came out the same.
+            if width * height < 640 * 480 { av_opt_set(encoder.pointee.priv_data, "x264-params", "mbtree=0", 0) }
         }
         self.pixels = pixels
         self.packet = packet
@@ -59,7 +62,8 @@ struct VideoEncoder: ~Copyable {
             try pixels.convert(image)
             pixels.target.pointer.pointee.pts = Int64(number)
             try check(
-                avcodec_send_frame(context, pixels.target.pointer), Purpose(.internal, "Frame \(number) was not encoded"))
+                avcodec_send_frame(context, pixels.target.pointer),
+                Purpose(.internal, "Frame \(number) was not encoded"))
         } else {
             try check(avcodec_send_frame(context, nil), Purpose(.internal, "The last frames were not encoded"))
         }

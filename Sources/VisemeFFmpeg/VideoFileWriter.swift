@@ -79,7 +79,7 @@ struct VideoProduction: ~Copyable {
         var muxer: Muxer?
         if let sound = request.sound, try Self.canCopy(sound, into: container) {
             do {
-                let audio = try CopiedAudio(sound.url)
+                let audio = try CopiedAudio(sound.url, into: container)
                 muxer = try Self.makeMuxer(request, encoder, partial, container, software: software) {
                     try audio.addStream(to: $0)
                 }
@@ -143,8 +143,10 @@ struct VideoProduction: ~Copyable {
     private static func canCopy(_ sound: VideoRequest.Sound, into container: Container) throws -> Bool {
         let source = try AudioSource(sound.url)
         guard sound.range == nil, container.copied?.contains(source.codecName) ?? true else { return false }
+        // Matroska takes everything; what it does not, its header refuses.
+        guard container != .mkv else { return true }
         guard let format = av_guess_format(container.format, nil, nil) else { return false }
-        return avformat_query_codec(format, source.codec, 0) == 1
+        return avformat_query_codec(format, source.codec, Muxer.leastStrict) == 1
     }
 
     private static func makeMuxer(

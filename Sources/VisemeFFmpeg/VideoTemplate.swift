@@ -108,10 +108,16 @@ struct IndexedVideo: ~Copyable {
         let first = index.firstFrame(from: key)
         // Going on is cheaper than a jump as long as no key frame lies between.
         if let next, next <= wanted, next >= first { return try decode(upTo: wanted, keepingFrom: wanted) }
-        try jump(to: key)
-        next = first
-        let span = cache.isBackward ? wanted - cache.capacity + 1 : wanted
-        return try decode(upTo: wanted, keepingFrom: span)
+        let lowest = cache.isBackward ? wanted - cache.capacity + 1 : wanted
+        do {
+            try jump(to: key)
+            return try decode(upTo: wanted, keepingFrom: lowest)
+        } catch let error as VisemeError where error.code == .badData {
+            // In an open group of pictures some lean on those before the key frame.
+            guard let earlier = index.key(before: key) else { throw error }
+            try jump(to: earlier)
+            return try decode(upTo: wanted, keepingFrom: lowest)
+        }
     }
 
     /// Decodes until a frame came out; keeps those from `lowest` on.
@@ -123,13 +129,16 @@ struct IndexedVideo: ~Copyable {
                 let time = frame.pointer.pointee.best_effort_timestamp
                 guard let found = index.frame(at: time), let expected = next, found >= expected else { continue }
                 guard found <= wanted else { throw lost(expected) }
+                guard viseme_frame_is_damaged(frame.pointer) == 0 else { throw lost(found) }
                 next = found + 1
                 guard found >= lowest, !cache.contains(found) || found == wanted else { continue }
                 let image = try pixels.image(of: frame, label: "\(label), frame \(found),")
                 cache.insert(image, at: found)
                 if found == wanted { return image }
             case .needsPacket: try feed()
-            case .ended, .damaged: throw lost(next ?? wanted)
+            // After a jump, pictures that lean on earlier ones cannot be decoded, and need not be.
+            case .damaged: continue
+            case .ended: throw lost(next ?? wanted)
             }
         }
     }
@@ -161,11 +170,14 @@ struct IndexedVideo: ~Copyable {
         decoder.reset()
         drained = false
         for target in [index.entries[key].decodingTime, index.entries[0].decodingTime] {
-            guard av_seek_frame(demuxer.context, Int32(streamIndex), target, AVSEEK_FLAG_BACKWARD) >= 0 else { continue }
+            guard av_seek_frame(demuxer.context, Int32(streamIndex), target, AVSEEK_FLAG_BACKWARD) >= 0 else {
+                continue
+            }
             while demuxer.read(into: packet) >= 0 {
                 guard packet.pointer.pointee.stream_index == Int32(streamIndex) else { continue }
                 guard let position = index.position(of: packet.pointer.pointee.pts), position <= key else { break }
                 guard position == key else { continue }
+                next = index.firstFrame(from: key)
                 guard decoder.send(packet) else { throw lost(index.firstFrame(from: key)) }
                 return
             }

@@ -85,6 +85,9 @@ public struct SpeechTimeline: Sendable {
         windowTotal == nil ? nil : Self.frameCount(samples: mel.sampleCount)
     }
 
+    /// Whether every frame wanted was given: the rest of the speech is not needed.
+    public var isComplete: Bool { nextIndex >= frames.upperBound }
+
     /// Takes the next samples: mono, 16 kHz, −1…1, any number.
     public mutating func append(_ samples: [Float]) {
         add(mel.append(samples))
@@ -126,8 +129,8 @@ public struct SpeechTimeline: Sendable {
             nextWindow += 1
             count += 1
         }
-        // A later window may be shifted back to the last 16 columns: keep those.
-        let keep = min(16 * nextWindow / 5, columnCount - width)
+        // A later window may be shifted back to the last 16 columns: keep those, unless no window is needed any more.
+        let keep = nextWindow > lastNeeded ? columnCount : min(16 * nextWindow / 5, columnCount - width)
         if keep > firstColumn {
             columns.removeFirst((keep - firstColumn) * bands)
             firstColumn = keep

@@ -128,13 +128,17 @@ public struct Avatar: Sendable {
                 .badData, "avatar.json names '\(path)', which is not a path inside the pack.",
                 hint: "Paths in a pack are relative and never contain \"..\".")
         }
-        let file = pack.appending(path: path)
-        // A symbolic link must not lead out of the pack either.
-        let root = pack.resolvingSymlinksInPath().path
-        guard file.resolvingSymlinksInPath().path.hasPrefix(root.hasSuffix("/") ? root : root + "/") else {
-            throw VisemeError(.badData, "'\(path)' leads out of the pack at \(pack.path).")
+        // A symbolic link must not lead out of the pack either. Part by part: the last ones may not exist (a pattern).
+        let root = pack.resolvingSymlinksInPath()
+        let inside = root.path.hasSuffix("/") ? root.path : root.path + "/"
+        var reached = root
+        for part in parts where !part.isEmpty {
+            reached = reached.appending(path: String(part)).resolvingSymlinksInPath()
+            guard reached.path.hasPrefix(inside) else {
+                throw VisemeError(.badData, "'\(path)' leads out of the pack at \(pack.path).")
+            }
         }
-        return file
+        return pack.appending(path: path)
     }
 
     private static func decode<Value: Decodable>(_ type: Value.Type, from url: URL) throws -> Value {

@@ -53,11 +53,17 @@ public struct AvatarImporter: Sendable {
             }
             try await build(from: source, in: partial)
             try Self.creating(target) {
-                if files.fileExists(atPath: target.path) {
-                    _ = try files.replaceItemAt(target, withItemAt: partial)
-                } else {
+                // The old pack steps aside first, so that there is always one complete pack.
+                let old = partial.appendingPathExtension("old")
+                let replaces = files.fileExists(atPath: target.path)
+                if replaces { try files.moveItem(at: target, to: old) }
+                do {
                     try files.moveItem(at: partial, to: target)
+                } catch {
+                    if replaces { try? files.moveItem(at: old, to: target) }  // the first error is the one that counts
+                    throw error
                 }
+                if replaces { try files.removeItem(at: old) }
             }
         } catch {
             try? files.removeItem(at: partial)  // the first error is the one that counts

@@ -51,6 +51,7 @@ private struct JobSource {
         while true {
             try Task.checkCancellation()
             if let job = timeline.nextFrame() { return job }
+            if timeline.isComplete { return nil }
             let (windows, count) = timeline.takeWindows(limit: Self.batch)
             if count > 0 {
                 let rows = try await engine.encoder.encode(windows, count: count)

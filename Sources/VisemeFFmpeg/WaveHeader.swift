@@ -1,0 +1,34 @@
+import Foundation
+
+/// Looks into a WAV file for what libavformat does not tell: whether it is truncated.
+enum WaveHeader {
+    /// The most chunks that are looked at before the sound.
+    private static let limit = 64
+
+    /// Bytes that the data chunk promises beyond the end of the file; 0 for a whole file, or one that does not say.
+    static func missingBytes(_ url: URL) -> Int {
+        // Whoever opened the file just before reports when it cannot be read; this is only about a warning.
+        guard let file = try? FileHandle(forReadingFrom: url) else { return 0 }
+        defer { try? file.close() }
+        guard let size = try? file.seekToEnd(), read(file, at: 0, count: 4) == Array("RIFF".utf8) else { return 0 }
+        var offset: UInt64 = 12
+        for _ in 0..<limit {
+            guard let header = read(file, at: offset, count: 8) else { return 0 }
+            let length = header[4...].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            guard header[..<4] != Array("data".utf8)[...] else {
+                // 0 and the largest number mean that the writer did not know.
+                let end = offset + 8 + length
+                return length == 0 || length >= 0xFFFF_FF00 || end <= size ? 0 : Int(end - size)
+            }
+            offset += 8 + length + length % 2
+        }
+        return 0
+    }
+
+    private static func read(_ file: FileHandle, at offset: UInt64, count: Int) -> [UInt8]? {
+        guard (try? file.seek(toOffset: offset)) != nil, let data = try? file.read(upToCount: count),
+            data.count == count
+        else { return nil }
+        return Array(data)
+    }
+}
