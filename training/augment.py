@@ -1,0 +1,184 @@
+"""Augmented copies of the corpus as mels, computed once, so that training reads arrays only.
+
+    python augment.py [--copies 4] [--jobs 2]
+
+Copy 0 changes the level only; the others go through speed and pitch, room, band limit, tilt, compression, codec, noise.
+All have silence around them. Every copy also holds clips without speech (digital silence, noise, hum) whose mouth is closed.
+A level change of g dB is a shift of the mel by 0.08·g, so training varies the level again, at no cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import zlib
+
+import numpy as np
+from scipy import signal
+
+import mouth as mouth_model
+from corpus import Utterance, load, reference
+from phonemes import Phone
+from speech import work
+
+SEED = 7
+QUIET_CLIPS = 60
+
+
+def coloured(rng: np.random.Generator, count: int, exponent: float) -> np.ndarray:
+    """Noise with a power spectrum 1/f^exponent and RMS 1."""
+    spectrum = np.fft.rfft(rng.standard_normal(count))
+    frequency = np.maximum(np.fft.rfftfreq(count, 1 / 16000), 20)
+    out = np.fft.irfft(spectrum * frequency ** (-exponent / 2), count)
+    return out / (out.std() + 1e-12)
+
+
+def hum(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Mains hum and its harmonics, RMS 1."""
+    base = rng.choice([50.0, 60.0]) * rng.uniform(0.99, 1.01)
+    t = np.arange(count) / 16000
+    out = sum(rng.uniform(0, 1) / h * np.sin(2 * np.pi * base * h * t + rng.uniform(0, 6.3)) for h in range(1, rng.integers(2, 12)))
+    return out / (out.std() + 1e-12)
+
+
+def noise(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Some background, RMS 1: coloured noise, hum, or both, sometimes swelling."""
+    out = coloured(rng, count, rng.choice([0.0, 0.5, 1.0, 1.5, 2.0]))
+    if rng.random() < 0.25:
+        out = out + rng.uniform(0.2, 2) * hum(rng, count)
+    if rng.random() < 0.3:
+        out = out * (1 + 0.6 * np.sin(2 * np.pi * rng.uniform(0.1, 1.5) * np.arange(count) / 16000 + rng.uniform(0, 6.3)))
+    return out / (out.std() + 1e-12)
+
+
+def room(rng: np.random.Generator, wave: np.ndarray) -> np.ndarray:
+    """A room of exponentially decaying noise; the direct sound stays where it was."""
+    rt60 = rng.uniform(0.12, 0.7)
+    count = int(16000 * min(rt60, 0.6))
+    t = np.arange(count) / 16000
+    tail = rng.standard_normal(count) * 10 ** (-3 * t / rt60)
+    tail[: int(rng.uniform(0.001, 0.006) * 16000)] = 0
+    tail = signal.lfilter([1], [1, -rng.uniform(0.0, 0.7)], tail)
+    tail *= 10 ** (-rng.uniform(2, 16) / 20) / (np.sqrt((tail ** 2).sum()) + 1e-9)
+    tail[0] += 1
+    return signal.fftconvolve(wave, tail)[: len(wave)]
+
+
+def codec(rng: np.random.Generator, wave: np.ndarray) -> np.ndarray:
+    """What lossy speech codecs do: µ-law steps, or spectral holes under a threshold."""
+    if rng.random() < 0.5:
+        peak = np.abs(wave).max() + 1e-9
+        x = wave / peak
+        y = np.sign(x) * np.log1p(255 * np.abs(x)) / np.log(256)
+        y = np.round(y * 127) / 127
+        return np.sign(y) * (256 ** np.abs(y) - 1) / 255 * peak
+    f, t, spectrum = signal.stft(wave, nperseg=512, noverlap=256)
+    magnitude = np.abs(spectrum)
+    spectrum[magnitude < magnitude.max(0, keepdims=True) * 10 ** (-rng.uniform(25, 45) / 20)] = 0
+    return signal.istft(spectrum, nperseg=512, noverlap=256)[1][: len(wave)]
+
+
+def degrade(rng: np.random.Generator, wave: np.ndarray) -> np.ndarray:
+    """Room, band limit, tilt, compression, codec, noise: each with its own chance."""
+    if rng.random() < 0.55:
+        wave = room(rng, wave)
+    if rng.random() < 0.5:  # tilt, and a resonance of the microphone
+        wave = signal.lfilter([1, rng.uniform(-0.6, 0.5)], [1], wave)
+        centre, q = rng.uniform(150, 5000), rng.uniform(1.2, 4)
+        b, a = signal.iirpeak(centre, q, fs=16000)
+        wave = wave + rng.uniform(-0.5, 1.5) * signal.lfilter(b, a, wave)
+    if rng.random() < 0.4:
+        low, high = rng.uniform(50, 350), rng.uniform(3000, 7500)
+        wave = signal.sosfilt(signal.butter(2, [low, high], "bandpass", fs=16000, output="sos"), wave)
+    if rng.random() < 0.3:  # compression or saturation
+        drive = rng.uniform(1, 6) / (np.abs(wave).max() + 1e-9)
+        wave = np.tanh(wave * drive) / drive
+    if rng.random() < 0.2:
+        wave = codec(rng, wave)
+    if rng.random() < 0.75:
+        level = np.sqrt(np.mean(wave[np.abs(wave) > 0.02 * np.abs(wave).max()] ** 2) + 1e-12)
+        wave = wave + noise(rng, len(wave)) * level * 10 ** (-rng.uniform(5, 40) / 20)
+    return wave
+
+
+def speed(rng: np.random.Generator, wave: np.ndarray, phones: list[Phone]) -> tuple[np.ndarray, list[Phone]]:
+    """Plays the utterance faster or slower (0.86–1.17), pitch and formants with it."""
+    import soxr
+
+    factor = float(np.exp(rng.uniform(np.log(0.86), np.log(1.17))))
+    out = soxr.resample(wave.astype(np.float32), 16000, 16000 / factor, quality="MQ")
+    return out, [(i, s / factor, e / factor) for i, s, e in phones]
+
+
+def copy(utterance: Utterance, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One augmented copy → mel [80, T] float32, mouth [frames, 7], phone classes [frames]."""
+    rng = np.random.default_rng([SEED, number, zlib.crc32(utterance.id.encode())])
+    wave, phones = utterance.wave16k.astype(np.float64), utterance.phones
+    wave = wave / (np.abs(wave).max() + 1e-9) * 10 ** (-rng.uniform(0, 12) / 20)
+    if number:
+        wave, phones = speed(rng, wave, phones)
+    lead, tail = (int(16000 * rng.uniform(0.0, 0.9)) for _ in range(2))
+    wave = np.concatenate([np.zeros(lead), wave, np.zeros(tail)])
+    phones = [(i, s + lead / 16000, e + lead / 16000) for i, s, e in phones]
+    if number:
+        wave = degrade(rng, wave)
+    if rng.random() < 0.5:  # 16-bit files have a floor
+        wave = np.round(np.clip(wave, -1, 1) * 32767) / 32768
+    return reference.mel(wave), mouth_model.track(phones, len(wave)), mouth_model.classes(phones, len(wave))
+
+
+def quiet(number: int, clip: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A clip without speech: digital silence, noise or hum at −80…−30 dB; the mouth is at rest."""
+    rng = np.random.default_rng([SEED, number, clip, 99])
+    count = 640 * 100
+    level = 10 ** (rng.uniform(-80, -30) / 20)
+    kind = clip % 6
+    wave = np.zeros(count) if kind == 0 else hum(rng, count) * level if kind == 1 else noise(rng, count) * level
+    if kind == 5:
+        wave = np.round(wave * 32767) / 32768
+    return reference.mel(wave), np.zeros((100, 7), np.float32), np.zeros(100, np.int64)
+
+
+_ITEMS: list[Utterance] = []
+
+
+def _init() -> None:
+    global _ITEMS
+    _ITEMS = load("train")
+
+
+def _one(task: tuple[int, int]):
+    number, i = task
+    mel, track, phone = copy(_ITEMS[i], number) if i >= 0 else quiet(number, -1 - i)
+    return mel.T.astype(np.float16), track.astype(np.float16), phone.astype(np.uint8), i < 0
+
+
+def build(number: int, pool, count: int) -> None:
+    """Writes shard `mels/<number>.npz` unless it exists."""
+    path = work() / "mels" / f"{number}.npz"
+    if path.exists():
+        return
+    tasks = [(number, i) for i in range(count)] + [(number, -1 - c) for c in range(QUIET_CLIPS)]
+    mels, tracks, phones, silent = zip(*pool.imap(_one, tasks, chunksize=16))
+    scratch = path.with_suffix(".part.npz")
+    np.savez(scratch, mel=np.concatenate(mels), track=np.concatenate(tracks), phone=np.concatenate(phones),
+             columns=np.array([len(m) for m in mels]), frames=np.array([len(t) for t in tracks]), quiet=np.array(silent))
+    os.replace(scratch, path)
+    print(f"{path}: {len(tasks)} clips, {sum(map(len, tracks)) / 1500:.1f} minutes", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--copies", type=int, default=4)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    (work() / "mels").mkdir(parents=True, exist_ok=True)
+    count = len(load("train"))
+    with multiprocessing.get_context("spawn").Pool(arguments.jobs, _init) as pool:
+        for number in range(arguments.copies):
+            build(number, pool, count)
+
+
+if __name__ == "__main__":
+    main()
