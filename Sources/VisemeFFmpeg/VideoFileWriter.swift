@@ -66,6 +66,7 @@ struct VideoProduction: ~Copyable {
 
     init(_ request: VideoRequest, software: String) throws {
         guard let container = request.container else { throw VisemeError(.usage, "No container for '\(request.url)'") }
+        if let sound = request.sound { try Self.requireRereadable(sound.url) }
         var notes: [String] = []
         // 4:2:0 needs even sides: an odd one gets its last column or row twice.
         let (width, height) = (request.width + request.width % 2, request.height + request.height % 2)
@@ -137,6 +138,20 @@ struct VideoProduction: ~Copyable {
     private mutating func advanceSound(to limit: Double) throws {
         try copied?.advance(to: limit, into: muxer)
         try encoded?.advance(to: limit, into: muxer)
+    }
+
+    /// Refuses pipes as a source of sound: it is read a second time here, after the mouth was made from it.
+    private static func requireRereadable(_ url: URL) throws {
+        let hint = "copy it to a file first; FFmpeg.spool() does that"
+        guard url.isFileURL else {
+            throw VisemeError(.unsupported, "The sound of a video cannot come from \(name(of: url))", hint: hint)
+        }
+        // A file that is not there is reported by whoever opens it.
+        let type = try? FileManager.default.attributesOfItem(atPath: url.resolvingSymlinksInPath().path)[.type]
+        let kind = type as? FileAttributeType ?? .typeRegular
+        guard kind == .typeRegular || kind == .typeDirectory else {
+            throw VisemeError(.unsupported, "The sound '\(url.path)' is a pipe or a device, not a file", hint: hint)
+        }
     }
 
     /// Whether a container takes a sound as it is: all of it, in a codec that the container knows.

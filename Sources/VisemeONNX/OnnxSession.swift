@@ -31,7 +31,7 @@ actor OnnxSession {
         let api = library.api
         self.library = library
         modelName = model.description.file
-        executor = BlockingExecutor("viseme.onnx.\(model.description.role.rawValue)")
+        executor = BlockingExecutor("onnx.\(model.description.role.rawValue)")
         runtime = RuntimeDescription(
             runtime: "ONNX Runtime", version: library.version, provider: "CPU", threads: threads)
 
