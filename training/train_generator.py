@@ -35,9 +35,11 @@ from dataset import ROOT, reference, work
 CHECKPOINTS = ROOT / "training" / "checkpoints" / "robin"
 SEED = 31
 PHASES = ("picture", "audio", "joint")
-BATCH = {"picture": 4, "audio": 48, "joint": 4}
-PEAK = {"picture": 2.5e-3, "audio": 2e-3, "joint": 6e-4}
-VARIANTS = 2                         # levels at which each copy of the corpus is encoded
+BATCH = {"picture": 4, "audio": 32, "joint": 3}
+CROP = 192                           # most steps draw a part: the network has no idea of place, the code is the same everywhere
+WHOLE = {"picture": .2, "joint": .4}  # share of the steps that draw whole rois
+PEAK = {"picture": 1.8e-3, "audio": 2e-3, "joint": 4e-4}
+SOURCES = (1.0, .4)                  # how much of each augmented copy of the corpus is used
 
 
 # ---------------------------------------------------------------- the code of a mouth
@@ -58,29 +60,34 @@ def code(m: torch.Tensor, channels: int) -> torch.Tensor:
 # ---------------------------------------------------------------- feature rows of the corpus
 
 class Rows:
-    """Feature rows of every augmented copy of the corpus, at several levels, in float16 on disk."""
+    """Feature rows of augmented copies of the corpus, half of the clips at another level, in float16 on disk."""
 
-    def __init__(self):
+    def __init__(self, rank: int = 0, workers: int = 1):
         path = CHECKPOINTS / "audio_visual_encoder.pth"
         self.sha = hashlib.sha256(path.read_bytes()).hexdigest()
         self.copies = []
         encoder = None
-        for shard in dataset.shards():
-            for variant in range(VARIANTS):
-                cache = work() / "rows" / f"{self.sha[:12]}-{shard.stem}-{variant}.npy"
-                with np.load(shard) as data:
-                    columns, frames, track = data["columns"], data["frames"], data["track"].astype(np.float32)
-                    counts = np.array([reference.window_count(c) for c in columns])
-                    if not cache.exists():
-                        encoder = encoder or audio_encoder.load(path).to(memory_format=torch.channels_last)
-                        cache.parent.mkdir(exist_ok=True)
-                        self._encode(encoder, data["mel"], columns, counts, int(shard.stem), variant, cache)
-                self.copies.append(dict(copy=int(shard.stem), rows=np.load(cache, mmap_mode="r"), track=track,
-                                        f0=np.concatenate([[0], np.cumsum(frames)]), r0=np.concatenate([[0], np.cumsum(counts)])))
+        for k, (shard, share) in enumerate(zip(dataset.shards(), SOURCES)):      # the workers share the encoding
+            cache = work() / "rows" / f"{self.sha[:12]}-{shard.stem}.npy"
+            with np.load(shard) as data:
+                columns, frames, track = data["columns"], data["frames"], data["track"].astype(np.float32)
+                used = np.random.default_rng([SEED, k]).random(len(columns)) < share
+                used |= data["quiet"]
+                counts = np.array([reference.window_count(c) for c in columns]) * used
+                if k % workers == rank and not cache.exists():
+                    encoder = encoder or audio_encoder.load(path).to(memory_format=torch.channels_last)
+                    cache.parent.mkdir(exist_ok=True)
+                    self._encode(encoder, data["mel"], columns, counts, int(shard.stem), cache)
+            self.copies.append(dict(cache=cache, track=track, f0=np.concatenate([[0], np.cumsum(frames)]), r0=np.concatenate([[0], np.cumsum(counts)]),
+                                    usable=np.repeat(used, frames)))
+        if workers > 1:
+            torch.distributed.barrier()
+        for c in self.copies:
+            c["rows"] = np.load(c["cache"], mmap_mode="r")
 
     @staticmethod
-    def _encode(encoder, mels, columns, counts, copy, variant, cache):
-        rng = np.random.default_rng([SEED, copy, variant])
+    def _encode(encoder, mels, columns, counts, copy, cache):
+        rng = np.random.default_rng([SEED, copy])
         out = np.empty((counts.sum(), 512), np.float16)
         c = r = 0
         pending, filled = [], 0
@@ -89,13 +96,14 @@ class Rows:
             for count, n in zip(columns, counts):
                 mel = mels[c:c + count].astype(np.float32)
                 floor = mel <= -3.999
-                if variant:
+                if rng.random() < .5:
                     mel = mel + 0.08 * rng.uniform(-22, 6)
                 mel[floor] = -4
                 mel = np.clip(mel, -4, 4).T
-                pending.append(reference.windows(mel))
+                if n:
+                    pending.append(reference.windows(mel))
                 c, r = c + count, r + n
-                if len(pending) == 16 or r == counts.sum():
+                if len(pending) == 16 or (pending and r == counts.sum()):
                     x = torch.from_numpy(np.concatenate(pending))[:, None].contiguous(memory_format=torch.channels_last)
                     with torch.autocast("cpu", torch.bfloat16):
                         y = torch.cat([encoder(p) for p in x.split(128)])
@@ -104,7 +112,7 @@ class Rows:
                     pending = []
         np.save(cache.with_suffix(".part.npy"), out)
         os.replace(cache.with_suffix(".part.npy"), cache)
-        print(f"rows of copy {copy}, level {variant}: {len(out)} in {time.time() - t0:.0f} s", flush=True)
+        print(f"rows of copy {copy}: {len(out)} in {time.time() - t0:.0f} s", flush=True)
 
     def window(self, which: dict, frame: int, out: np.ndarray) -> None:
         """The [16, 512] feature window of a frame of a copy; rows outside the clip are zero."""
@@ -129,6 +137,7 @@ class Pictures:
 
     def scan(self):
         self.images, self.meta, self.mouth = dataset.frames()
+        self.usable = np.flatnonzero([self.rows is None or self.rows.copies[c]["usable"][f] for c, f, _ in self.meta])
 
     def picture(self, i: int) -> np.ndarray:
         return self.images[i // dataset.CHUNK][i % dataset.CHUNK]
@@ -140,7 +149,7 @@ class Pictures:
         mouth = np.empty((size, 7), np.float32)
         audio = np.zeros((size, 16, 512), np.float32)
         for b in range(size):
-            i = int(r.integers(len(self.meta)))
+            i = int(self.usable[r.integers(len(self.usable))])
             copy, frame, pose = (int(v) for v in self.meta[i])
             same = self.template[pose]
             target[b], mouth[b] = self.picture(i).transpose(2, 0, 1), self.mouth[i]
@@ -155,8 +164,7 @@ class Pictures:
             image[b, 3:] = reference.masked(same).transpose(2, 0, 1)
             closed[b] = same.transpose(2, 0, 1)
             if self.rows:
-                which = [c for c in self.rows.copies if c["copy"] == copy]
-                which = which[int(r.integers(len(which)))]
+                which = self.rows.copies[copy]
                 assert np.abs(which["track"][frame] - mouth[b]).max() < 2e-3, "the corpus changed: draw the frames again"
                 self.rows.window(which, frame, audio[b])
         t = lambda a: torch.from_numpy(a).float().div_(255).contiguous(memory_format=torch.channels_last)
@@ -172,7 +180,8 @@ class Windows:
         for c in rows.copies:
             t = c["track"]
             still = np.abs(t).sum(1) <= .02
-            self.pools.append([np.arange(len(t)), np.flatnonzero(t[:, 3] > .4), np.flatnonzero(still), np.flatnonzero((t[:, 4] > .4) | (t[:, 2] > .6))])
+            ok = c["usable"]
+            self.pools.append([np.flatnonzero(ok), np.flatnonzero(ok & (t[:, 3] > .4)), np.flatnonzero(ok & still), np.flatnonzero(ok & ((t[:, 4] > .4) | (t[:, 2] > .6)))])
 
     def batch(self, size: int):
         r = self.rng
@@ -180,7 +189,7 @@ class Windows:
         m = np.empty((size, 7), np.float32)
         for b in range(size):
             k = int(r.integers(len(self.rows.copies)))
-            pool = self.pools[k][int(r.choice(4, p=[.70, .12, .10, .08]))]
+            pool = self.pools[k][int(r.choice(4, p=[.62, .20, .10, .08]))]
             f = int(pool[r.integers(len(pool))])
             m[b] = self.rows.copies[k]["track"][f]
             self.rows.window(self.rows.copies[k], f, x[b])
@@ -193,10 +202,10 @@ BOX = torch.zeros(1, 1, 320, 320)
 BOX[:, :, 78:240, 70:250] = 1.0
 
 
-def picture_loss(y, target, closed):
-    change = (target - closed).abs().amax(1, keepdim=True)
+def picture_loss(y, target, closed, box=(slice(None), slice(None))):
+    change = torch.maximum((target - closed).abs(), (y.detach() - closed).abs()).amax(1, keepdim=True)   # a mouth wrongly open counts, too
     weight = F.avg_pool2d(F.max_pool2d((change * 16 - .3).clamp(0, 1), 9, 1, 4), 7, 1, 3)
-    weight = 1 + 1.5 * BOX.to(y.device) + 8 * weight
+    weight = 1 + 1.5 * BOX[:, :, box[0], box[1]].to(y.device) + 8 * weight
     error = y - target
     flat = (error.abs() * weight).mean() + 4 * (error.pow(2) * weight).mean()
     dx, dy = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
@@ -204,6 +213,12 @@ def picture_loss(y, target, closed):
 
 
 # ---------------------------------------------------------------- training
+
+def part(rng: np.random.Generator) -> tuple[slice, slice]:
+    """Rows and columns of a CROP x CROP part, mostly the mouth; a multiple of 32, so that every stride falls as in the whole."""
+    y, x = (64, 64) if rng.random() < .65 else (32 * int(v) for v in rng.integers(0, (320 - CROP) // 32 + 1, 2))
+    return slice(y, y + CROP), slice(x, x + CROP)
+
 
 def rate(progress: float, peak: float) -> float:
     if progress < .03:
@@ -248,20 +263,15 @@ def train(rank: int, a) -> None:
         train_parameters = [p for n, p in model.named_parameters() if n.startswith(("audio_model.", "fuse_conv."))]
     else:
         train_parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(train_parameters, lr=1e-3, betas=(.9, .99), weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(train_parameters, lr=1e-3, betas=(.9, .99), weight_decay=1e-3, fused=True)
     if resumed:
         optimizer.load_state_dict(saved["optimizer"])
     rng = np.random.default_rng([SEED, rank, PHASES.index(a.phase), step])
-    if a.workers > 1 and rank:
-        torch.distributed.barrier()                      # the first worker fills the caches
-    rows = Rows() if a.phase != "picture" else None
+    rows = Rows(rank, a.workers) if a.phase != "picture" else None
     data = Windows(rng, rows) if a.phase == "audio" else Pictures(rng, rows)
-    if a.workers > 1 and not rank:
-        torch.distributed.barrier()
     teacher = bottlenecks = head = None
     if a.phase == "audio":
         frozen = generator.Generator(channels)
-        source = CHECKPOINTS.parent.parent / "none"
         source = work() / "generator.picture.pth"
         frozen.load_state_dict(torch.load(source, map_location="cpu", weights_only=True))
         frozen.to(device).eval()
@@ -296,13 +306,19 @@ def train(rank: int, a) -> None:
                 with torch.no_grad():
                     want = teacher(torch.cat([bottlenecks[pick], code(mouth, channels[4]).to(device)], 1)).float()
                 got = model.fuse_conv(torch.cat([bottlenecks[pick], model.audio_model(audio.to(device))], 1)).float()
-                loss = ((got - want) * scale).pow(2).mean()
+                shy = 1 + 1.5 * (mouth[:, 3] > .8).float()                  # closures are few: the mean of what is likely would leave them open
+                loss = (((got - want) * scale).pow(2).mean((1, 2, 3)) * shy.to(device)).mean()
             else:
                 image, audio, target, closed, mouth = (t.to(device) for t in data.batch(BATCH[a.phase]))
                 inner = code(mouth, channels[4]).to(device) if a.phase == "picture" else model.audio_model(audio)
+                box = slice(None), slice(None)
+                if step % 10 >= 10 * WHOLE[a.phase]:
+                    box = part(rng)
+                    inner = inner[..., box[0].start // 32:box[0].stop // 32, box[1].start // 32:box[1].stop // 32]
+                    image, target, closed = (t[:, :, box[0], box[1]].contiguous(memory_format=torch.channels_last) for t in (image, target, closed))
                 y = model.image(image, inner)
         if a.phase != "audio":
-            loss = picture_loss(y.float(), target, closed)
+            loss = picture_loss(y.float(), target, closed, box)
         optimizer.zero_grad()
         loss.backward()
         spent = average(train_parameters, elapsed, a.workers)

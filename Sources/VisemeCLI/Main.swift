@@ -2,6 +2,10 @@ import ArgumentParser
 import Foundation
 import Viseme
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// `viseme`: the commands, and how their errors become exit codes.
 @main
 struct VisemeCommand: AsyncParsableCommand {
@@ -14,6 +18,13 @@ struct VisemeCommand: AsyncParsableCommand {
         subcommands: [RenderCommand.self, FeaturesCommand.self, AvatarCommand.self])
 
     static func main() async {
+        #if canImport(Glibc)
+            // glibc raises this threshold as it sees big buffers come and go, and then keeps them in its arenas for ever:
+            // a render's memory would grow with its length. Frames go back to the system instead.
+            // Swift's Glibc module lacks malloc.h: M_MMAP_THRESHOLD is -3.
+            typealias Mallopt = @convention(c) (CInt, CInt) -> CInt
+            if let symbol = dlsym(nil, "mallopt") { _ = unsafeBitCast(symbol, to: Mallopt.self)(-3, 128 << 10) }
+        #endif
         do {
             try await Interrupt.cancelling {
                 var command = try parseAsRoot()

@@ -196,7 +196,7 @@ def encoder(batch="B", mel="mel", out="emb", seed=SEED, bands=80, columns=16, ki
         helper.make_node("Sqrt" if nan else "Relu", ["biased"], [out]),
     ]
     weights = [
-        constant("down", (rng.standard_normal((bands, 4)) / 9).astype(real)),
+        constant("down", (rng.standard_normal((bands, 4)) / 90).astype(real)),
         constant("up", rng.standard_normal((4, 512)).astype(real)),
         constant("bias", (rng.standard_normal(512) * 0.1 - (100 if nan else 0)).astype(real)),
     ]

@@ -1,0 +1,88 @@
+import Foundation
+import Testing
+import Viseme
+import VisemeFFmpeg
+import VisemeONNX
+
+/// The Swift pipeline against the Python reference on the default avatar. `Tests/Fixtures/parity.py --golden` makes the
+/// golden files with PyTorch, librosa and OpenCV; `make parity` compares live.
+@Suite(
+    "Parity with the Python reference", .serialized,
+    .enabled(if: Program.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
+struct ParityTests {
+    private struct Facts: Decodable {
+        var audio: String
+        var models: [String: String]
+        var first: Int
+        var count: Int
+        var frames: Int
+        var rows: Int
+        var squares: [[Int]]
+    }
+
+    private static let golden = TinyPack.golden.appending(path: "parity")
+    private let media = FFmpeg()
+
+    /// The golden facts, after the pack was found to be the one that they were made with.
+    private func facts() throws -> (Facts, Avatar) {
+        let facts = try JSONDecoder().decode(
+            Facts.self, from: Data(contentsOf: Self.golden.appending(path: "parity.json")))
+        let avatar = try Avatar(contentsOf: Program.root.appending(path: "avatars/robin.avatar"))
+        for model in avatar.manifest.models {
+            try #require(
+                facts.models[model.file] == model.sha256,
+                "the golden files belong to another \(model.file): run make golden")
+        }
+        return (facts, avatar)
+    }
+
+    private func backend() throws -> ONNXBackend {
+        let library: String = try #require(Program.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
+        return try ONNXBackend(libraryPath: library)
+    }
+
+    /// 1e−3: PyTorch's and ONNX Runtime's convolutions sum in another order, with batch norms folded here and not there.
+    @Test("Feature rows are PyTorch's within 1e−3")
+    func rows() async throws {
+        let (facts, avatar) = try facts()
+        let encoder = try await backend().audioEncoder(avatar.model(.audioEncoder), threads: 1)
+        let features = try await SpeechFeatures(
+            of: media.speech(at: Program.root.appending(path: facts.audio)), encoder: encoder)
+        let golden = try Data(contentsOf: Self.golden.appending(path: "rows.f32")).withUnsafeBytes { bytes in
+            (0..<bytes.count / 4).map {
+                Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self)))
+            }
+        }
+        #expect(features.rows.count == facts.rows * 512)
+        try #require(features.rows.count == golden.count)
+        #expect(zip(features.rows, golden).reduce(0) { max($0, abs($1.0 - $1.1)) } <= 1e-3)
+    }
+
+    @Test("Every one of 100 frames has ≥ 45 dB inside the square")
+    func frames() async throws {
+        let (facts, avatar) = try facts()
+        let engine = try await Engine(avatar, backend: backend(), media: media)
+        let squares = try await media.template(at: Self.golden.appending(path: "squares.mkv"), memory: 50_000_000)
+        #expect(squares.frameCount == facts.count && facts.count == 100)
+        let speech = try await media.speech(at: Program.root.appending(path: facts.audio))
+        var count = 0
+        for try await frame in engine.frames(for: speech, range: facts.first..<facts.first + facts.count) {
+            #expect(frame.square.corners == facts.squares[count])
+            let expected = try await squares.frame(at: count)
+            var sum = 0
+            for y in 0..<frame.square.size {
+                let ours = ((frame.square.y + y) * frame.image.width + frame.square.x) * 3
+                let theirs = y * expected.width * 3
+                for i in 0..<frame.square.size * 3 {
+                    let d = Int(frame.image.bytes[ours + i]) - Int(expected.bytes[theirs + i])
+                    sum += d * d
+                }
+            }
+            let mean = Double(sum) / Double(frame.square.size * frame.square.size * 3)
+            let level = 10 * log10(255 * 255 / max(mean, 1e-9))
+            #expect(level >= 45, "frame \(frame.index)")
+            count += 1
+        }
+        #expect(count == facts.count)
+    }
+}

@@ -1,0 +1,142 @@
+import Foundation
+import Testing
+
+@testable import Viseme
+
+/// (80, T) of samples taken in one piece.
+private func mel(_ samples: [Float]) -> [Float] {
+    var stream = MelStream()
+    return transposed(stream.append(samples) + stream.finish())
+}
+
+@Suite("Mel filter bank")
+struct MelFilterBankTests {
+    @Test("It has the 739 weights of librosa's Slaney basis, and band 0 is right to the last printed digit")
+    func weights() {
+        let bands = MelFilterBank().bands
+        #expect(bands.count == 80)
+        #expect(bands.reduce(0) { $0 + $1.weights.count } == 739)
+        #expect(bands[0].first == 3)
+        for (weight, expected) in zip(bands[0].weights, [0.00386959, 0.01934796, 0.02081245, 0.00533408]) {
+            #expect(abs(weight - expected) < 5e-9)
+        }
+    }
+
+    @Test(
+        "The scale is Slaney's: linear to 1 kHz, logarithmic above",
+        arguments: [(55.0, 0.825), (1000, 15), (6400, 42), (7600, 44.499575)])
+    func scale(hz: Double, expected: Double) {
+        #expect(abs(MelFilterBank.mel(hz) - expected) < 1e-6)
+        #expect(abs(MelFilterBank.hertz(MelFilterBank.mel(hz)) - hz) < 1e-9)
+    }
+
+    @Test("It equals the shared golden basis", .enabled(if: Golden.hasShared, "../shared is not beside this checkout"))
+    func sharedBasis() throws {
+        let golden = try Golden.sharedFloats("mel_basis_slaney_80x401_f32.bin")
+        var basis = [Float](repeating: 0, count: 80 * 401)
+        for (band, triangle) in MelFilterBank().bands.enumerated() {
+            for (i, weight) in triangle.weights.enumerated() { basis[band * 401 + triangle.first + i] = Float(weight) }
+        }
+        #expect(maxDifference(basis, golden) <= 1e-8)
+    }
+}
+
+@Suite("Mel")
+struct MelStreamTests {
+    struct FrontEnd: Decodable {
+        struct Case: Decodable {
+            var name: String
+            var samples: Int
+            var columns: Int
+            var windows: Int
+            var frames: Int
+        }
+        var cases: [Case]
+        var htkMaxDifference: Double
+    }
+
+    /// Float64 here and in librosa; the difference is the last bit of the golden's Float32.
+    static let tolerance: Float = 1e-4
+
+    @Test(
+        "Our own sounds give librosa's mel, column count, window count and frame count",
+        arguments: ["voice-a", "voice-b", "short", "odd"])
+    func golden(name: String) throws {
+        let fact = try #require(try Golden.json(FrontEnd.self, "front-end.json").cases.first { $0.name == name })
+        let samples = try Golden.wave("\(name).wav")
+        let ours = mel(samples)
+        #expect(samples.count == fact.samples)
+        #expect(ours.count == 80 * fact.columns)
+        #expect(maxDifference(ours, try Golden.floats("\(name).mel.f32")) <= Self.tolerance)
+        #expect(SpeechTimeline.windowCount(columns: fact.columns) == fact.windows)
+        #expect(SpeechTimeline.frameCount(samples: fact.samples) == fact.frames)
+    }
+
+    @Test("The tolerance would notice the HTK scale by a factor of thousands")
+    func toleranceIsMeaningful() throws {
+        #expect(try Golden.json(FrontEnd.self, "front-end.json").htkMaxDifference > 1000 * Double(Self.tolerance))
+    }
+
+    @Test("Digital silence is exactly −4", arguments: [0, 1, 800, 2999, 3000, 16000, 320_000])
+    func silence(count: Int) {
+        let columns = mel([Float](repeating: 0, count: count))
+        #expect(columns.allSatisfy { $0 == -4 })
+    }
+
+    @Test(
+        "N samples give 1 + N/200 columns, and never fewer than 16",
+        arguments: [0, 1, 199, 200, 2999, 3000, 3199, 3200, 32000, 32001])
+    func columnCount(count: Int) {
+        #expect(mel([Float](repeating: 0.1, count: count)).count == 80 * max(16, 1 + count / 200))
+    }
+
+    @Test("However the samples are cut, the columns are the same", arguments: 0..<24)
+    func chunks(seed: Int) {
+        var random = SeededRandom(seed)
+        let samples = noise(Int.random(in: 1...9000, using: &random), seed: seed)
+        let largest = [1, 3, 199, 200, 201, 800, 5000][seed % 7]
+        var stream = MelStream()
+        var columns: [Float] = []
+        var offset = 0
+        while offset < samples.count {
+            let end = min(samples.count, offset + Int.random(in: 0...largest, using: &random))
+            columns += stream.append(Array(samples[offset..<end]))
+            offset = end
+        }
+        columns += stream.finish()
+        #expect(transposed(columns) == mel(samples))
+        #expect(stream.sampleCount == samples.count)
+    }
+
+    @Test("The shared goldens are met", .enabled(if: Golden.hasShared, "../shared is not beside this checkout"))
+    func shared() throws {
+        let speech = mel(try Golden.sharedWave("talk_hb.wav"))
+        #expect(speech.count == 80 * 3591)
+        #expect(maxDifference(speech, try Golden.sharedFloats("mel_talk_hb_80x3591_f32.bin")) <= Self.tolerance)
+        #expect(speech.min() == -4)
+        #expect(abs((speech.max() ?? 0) - 1.8661044) < Self.tolerance)
+
+        let sine = (0..<16000).map { Float(0.5 * sin(2 * Double.pi * 440 * Double($0) / 16000)) }
+        #expect(
+            maxDifference(mel(sine), try Golden.sharedFloats("mel_sine440_1s_amp0.5_80x81_f32.bin")) <= Self.tolerance)
+
+        var impulses = [Float](repeating: 0, count: 4000)
+        (impulses[0], impulses[2000]) = (1, -0.5)
+        #expect(
+            maxDifference(mel(impulses), try Golden.sharedFloats("mel_impulses_4000_80x21_f32.bin")) <= Self.tolerance)
+    }
+
+    /// The distances of the two known wrong mels from the right one, over their 3587 columns.
+    @Test(
+        "We do not compute what two well-known ports compute",
+        .enabled(if: Golden.hasShared, "../shared is not beside this checkout"),
+        arguments: [("go", Float(4.6514573), 0.63556665), ("swift", 5.5534534, 0.88080996)])
+    func wrongOnes(port: String, largest: Float, mean: Double) throws {
+        let speech = mel(try Golden.sharedWave("talk_hb.wav"))
+        let wrong = try Golden.sharedFloats("WRONG_\(port)_style_mel_talk_hb_80x3587_f32.bin")
+        let ours = (0..<80).flatMap { speech[$0 * 3591..<$0 * 3591 + 3587] }
+        #expect(abs(maxDifference(ours, wrong) - largest) < 1e-3)
+        let total = zip(ours, wrong).reduce(0.0) { $0 + Double(abs($1.0 - $1.1)) }
+        #expect(abs(total / Double(wrong.count) - mean) < 1e-4)
+    }
+}

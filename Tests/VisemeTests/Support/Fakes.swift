@@ -1,0 +1,166 @@
+import Foundation
+import Synchronization
+
+@testable import Viseme
+
+/// Counts what runs at the same time.
+final class Gauge: Sendable {
+    private let state = Mutex((now: 0, most: 0, total: 0))
+
+    var now: Int { state.withLock { $0.now } }
+    var most: Int { state.withLock { $0.most } }
+    var total: Int { state.withLock { $0.total } }
+
+    func enter() {
+        state.withLock {
+            $0.now += 1
+            $0.total += 1
+            $0.most = max($0.most, $0.now)
+        }
+    }
+
+    func leave() { state.withLock { $0.now -= 1 } }
+}
+
+/// Speech out of memory, in chunks of the sizes given, over and over.
+actor FakeSpeech: SpeechReader {
+    private let total: Int
+    private let make: @Sendable (Range<Int>) -> [Float]
+    private let sizes: [Int]
+    private var offset = 0
+    private(set) var reads = 0
+
+    var warnings: [String] { [] }
+
+    init(_ samples: [Float], chunks: [Int] = [16000]) {
+        total = samples.count
+        make = { Array(samples[$0]) }
+        sizes = chunks
+    }
+
+    /// Speech that is computed as it is read, for lengths that should not be in memory.
+    init(count: Int, chunks: [Int] = [16000], make: @escaping @Sendable (Range<Int>) -> [Float]) {
+        total = count
+        self.make = make
+        sizes = chunks
+    }
+
+    func read() async throws -> [Float]? {
+        guard offset < total else { return nil }
+        let end = min(total, offset + sizes[reads % sizes.count])
+        reads += 1
+        defer { offset = end }
+        return make(offset..<end)
+    }
+}
+
+let fakeRuntime = RuntimeDescription(runtime: "fake", version: "1", provider: "CPU", threads: 1)
+
+/// Every feature is a value of the window itself: any wrong window gives wrong rows.
+struct FakeEncoder: AudioEncoder {
+    var isBroken = false
+    var runtime: RuntimeDescription { fakeRuntime }
+
+    func encode(_ windows: [Float], count: Int) async throws -> [Float] {
+        isBroken ? [Float](repeating: .nan, count: count * 512) : Self.rows(windows)
+    }
+
+    static func rows(_ windows: [Float]) -> [Float] {
+        [Float](unsafeUninitializedCapacity: windows.count / 1280 * 512) { rows, count in
+            count = windows.count / 1280 * 512
+            for i in 0..<count { rows[i] = windows[i / 512 * 1280 + i % 512 * 5 / 2] + 4 }
+        }
+    }
+}
+
+/// Lights the roi with what it hears.
+struct FakeGenerator: Generator {
+    var imageSize = 16
+    var delay: Duration?
+    var gauge: Gauge?
+    /// The number of the call that fails, counted from 1.
+    var failsAt: Int?
+    var isIdentity = false
+    var runtime: RuntimeDescription { fakeRuntime }
+
+    func generate(image: [Float], audio: [Float]) async throws -> [Float] {
+        gauge?.enter()
+        defer { gauge?.leave() }
+        if let delay { try await Task.sleep(for: delay) }
+        if let failsAt, let gauge, gauge.total >= failsAt {
+            throw VisemeError(.badData, "the fake generator fails at call \(failsAt)")
+        }
+        let roi = image.prefix(3 * imageSize * imageSize)
+        guard !isIdentity else { return Array(roi) }
+        var light: Float = 0
+        for (i, value) in audio.enumerated() { light += value * Float(i % 7 + 1) }
+        light = (light / 40000).truncatingRemainder(dividingBy: 1)
+        return roi.map { $0 * 0.5 + light * 0.5 }
+    }
+}
+
+/// Fake models for any pack.
+struct FakeBackend: InferenceBackend {
+    let name = "fake"
+    var encoder = FakeEncoder()
+    var generator = FakeGenerator()
+
+    func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder { encoder }
+    func generator(_ model: ModelFile, threads: Int) async throws -> any Generator { generator }
+}
+
+/// Template frames of a formula.
+struct FakeTemplate: TemplateReader {
+    var frameCount: Int
+    var width: Int
+    var height: Int
+    var gauge: Gauge?
+
+    func frame(at index: Int) async throws -> Image {
+        gauge?.enter()
+        defer { gauge?.leave() }
+        return Image(width: width, height: height, grey: UInt8(60 + index % 100))
+    }
+}
+
+/// Media without files.
+struct FakeMedia: MediaBackend {
+    var template = FakeTemplate(frameCount: 5, width: 40, height: 30)
+    var speech: FakeSpeech?
+    var writer = FakeWriter()
+
+    func speech(at url: URL) async throws -> any SpeechReader {
+        guard let speech else { throw VisemeError(.noInput, "no speech at \(url.path)") }
+        return speech
+    }
+
+    func template(at url: URL, memory: Int) async throws -> any TemplateReader { template }
+    func writer(_ request: VideoRequest) async throws -> any VideoWriter { writer }
+}
+
+/// Counts the frames that it is given.
+actor FakeWriter: VideoWriter {
+    private(set) var frames = 0
+    private(set) var isFinished = false
+    private(set) var isCancelled = false
+
+    func append(_ frame: Image) async throws { frames += 1 }
+
+    func finish() async throws -> VideoReport {
+        isFinished = true
+        return VideoReport(frames: frames, videoSeconds: Double(frames) / 25, audioSeconds: 0, sound: "none")
+    }
+
+    func cancel() async { isCancelled = true }
+}
+
+/// An engine of fakes on a pack that is written into `folder`.
+func fakeEngine(
+    in folder: URL, backend: FakeBackend = FakeBackend(), media: FakeMedia = FakeMedia(), cores: Int = 2,
+    pack: TestPack = TestPack()
+) async throws -> Engine {
+    try await Engine(
+        Avatar(contentsOf: pack.write(into: folder, name: "\(UUID().uuidString).avatar")), backend: backend,
+        media: media,
+        parallelism: Parallelism(cores: cores))
+}
