@@ -35,10 +35,10 @@ from dataset import ROOT, reference, work
 CHECKPOINTS = ROOT / "training" / "checkpoints" / "robin"
 SEED = 31
 PHASES = ("picture", "audio", "joint")
-BATCH = {"picture": 4, "audio": 32, "joint": 3}
+BATCH = {"picture": 4, "audio": 32, "joint": 4}
 CROP = 192                           # most steps draw a part: the network has no idea of place, the code is the same everywhere
-WHOLE = {"picture": .2, "joint": .4}  # share of the steps that draw whole rois
-PEAK = {"picture": 1.8e-3, "audio": 2e-3, "joint": 4e-4}
+WHOLE = {"picture": .2, "joint": .2}  # share of the steps that draw whole rois
+PEAK = {"picture": 1.8e-3, "audio": 2e-3, "joint": 1.2e-3}
 SOURCES = (1.0, .4)                  # how much of each augmented copy of the corpus is used
 
 
@@ -277,16 +277,15 @@ def train(rank: int, a) -> None:
         frozen.to(device).eval()
         teacher = frozen.fuse_conv
         template = dataset.template_crops()[::4, 4:324, 4:324]
-        with torch.inference_mode():
+        with torch.no_grad():
             cells = []
             for t in template:
                 x = torch.from_numpy(reference.generator_input(np.ascontiguousarray(t)))[None].to(device)
                 cells.append(frozen.down5(frozen.down4(frozen.down3(frozen.down2(frozen.down1(frozen.inc(x)))))))
-            bottlenecks = torch.cat(cells).clone()
+            bottlenecks = torch.cat(cells)
             m = torch.cat([data.batch(64)[1] for _ in range(4)])
             fused = teacher(torch.cat([bottlenecks[torch.randint(len(bottlenecks), (256,))], code(m, channels[4]).to(device)], 1))
             scale = 1 / (fused.std(0, keepdim=True) + .1 * fused.std(0).mean())
-            scale = scale.clone()
     total = a.minutes * 60
     model.train()
     if a.phase == "audio":

@@ -186,7 +186,7 @@ struct EngineTests {
         }
     }
 
-    @Test("One hour: 90 000 frames through the whole engine in flat memory", .timeLimit(.minutes(3)))
+    @Test("One hour: 90 000 frames through the whole engine in flat memory", .timeLimit(.minutes(15)))
     func oneHour() async throws {
         try await withTemporaryFolder { folder in
             let engine = try await fakeEngine(in: folder)
