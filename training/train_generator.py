@@ -37,7 +37,8 @@ SEED = 31
 PHASES = ("picture", "audio", "joint")
 BATCH = {"picture": 4, "audio": 32, "joint": 4}
 CROP = 192                           # most steps draw a part: the network has no idea of place, the code is the same everywhere
-WHOLE = {"picture": .2, "joint": .2}  # share of the steps that draw whole rois
+FREEZE = .55                         # of the joint phase, after which the batch statistics stay as rendering will have them
+WHOLE = {"picture": .2, "joint": .3}  # share of the steps that draw whole rois
 PEAK = {"picture": 1.8e-3, "audio": 2e-3, "joint": 1.2e-3}
 SOURCES = (1.0, .4)                  # how much of each augmented copy of the corpus is used
 
@@ -209,7 +210,10 @@ def picture_loss(y, target, closed, box=(slice(None), slice(None))):
     error = y - target
     flat = (error.abs() * weight).mean() + 4 * (error.pow(2) * weight).mean()
     dx, dy = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
-    return flat + .7 * ((dx.abs() * weight[..., 1:]).mean() + (dy.abs() * weight[..., 1:, :]).mean())
+    # how dark the mouth is altogether, squared: where the sound leaves doubt, L1 would rather keep the mouth shut
+    inside = BOX[:, :, box[0], box[1]].to(y.device)
+    dark = (((.72 - y[:, 2:]).clamp(min=0) - (.72 - target[:, 2:]).clamp(min=0)) * inside).sum((1, 2, 3)) / 29160
+    return flat + .15 * (dark / .02).pow(2).mean() + .7 * ((dx.abs() * weight[..., 1:]).mean() + (dy.abs() * weight[..., 1:, :]).mean())
 
 
 # ---------------------------------------------------------------- training
@@ -294,10 +298,17 @@ def train(rank: int, a) -> None:
     last_save = last_print = time.time()
     began = time.time() - spent
     running = []
+    frozen_statistics = False
     while True:
         elapsed = time.time() - began
+        if a.phase == "joint" and not frozen_statistics and spent >= a.freeze * total:
+            frozen_statistics = True                                 # parts and wholes have different statistics; rendering has these
+            if a.workers > 1:
+                for buffer in model.buffers():
+                    torch.distributed.broadcast(buffer, 0)
+            model.eval()
         for group in optimizer.param_groups:
-            group["lr"] = rate(elapsed / total if a.workers == 1 or step == 0 else spent / total, PEAK[a.phase])
+            group["lr"] = rate(elapsed / total if a.workers == 1 or step == 0 else spent / total, a.peak or PEAK[a.phase])
         with torch.autocast(device, torch.bfloat16):
             if a.phase == "audio":
                 audio, mouth = data.batch(BATCH["audio"])
@@ -360,6 +371,8 @@ if __name__ == "__main__":
     p.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 1)))
     p.add_argument("--channels", type=int, nargs=5, default=list(generator.HALF))
     p.add_argument("--port", type=int, default=29533)
+    p.add_argument("--peak", type=float, help="highest learning rate, instead of the phase's own")
+    p.add_argument("--freeze", type=float, default=FREEZE, help="share of the joint phase after which batch statistics stay; 0 to polish a trained model")
     p.add_argument("--restart", action="store_true", help="begin the phase again from the last weights")
     arguments = p.parse_args()
     if arguments.workers > 1:
