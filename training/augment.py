@@ -111,6 +111,75 @@ def speed(rng: np.random.Generator, wave: np.ndarray, phones: list[Phone]) -> tu
     return out, [(i, s / factor, e / factor) for i, s, e in phones]
 
 
+def _add(mel: np.ndarray, noise_db: np.ndarray) -> np.ndarray:
+    """Adds a noise, in dB over the mel's floor of −4, to a normalised mel: 12.5 dB are 1.0."""
+    power = 10 ** (1.25 * (mel + 4)) + 10 ** (noise_db / 10)
+    return (0.8 * np.log10(power) - 4).astype(np.float32)
+
+
+def loud(mel: np.ndarray) -> float:
+    """The usual loud value of a clip's mel [columns, 80], for noise at a given distance."""
+    return float(np.percentile(mel[::4].astype(np.float32).mean(1), 90))
+
+
+def breathe(r: np.random.Generator, mel: np.ndarray, still: np.ndarray, loud: float) -> np.ndarray:
+    """Breaths, clicks and rustling while the mouth is at rest, 18…50 dB under the loud frames; no synthetic voice draws breath.
+
+    `mel` is [columns, 80], `still` says of every column whether the mouth is closed and at rest.
+    """
+    if loud <= -3 or not still.any():
+        return mel
+    bands = np.arange(80)
+    for _ in range(1 + len(mel) // 160):
+        if r.random() < 0.5:
+            continue
+        length = int(r.integers(5, 50))
+        start = int(r.integers(-length // 2, len(mel)))
+        where = np.arange(max(0, start), min(len(mel), start + length))
+        where = where[still[where]]
+        if len(where) == 0:
+            continue
+        shape = r.uniform(-12, 12) * np.linspace(-0.5, 0.5, 80)
+        for _ in range(3):
+            shape = shape + r.uniform(0, 14) * np.exp(-0.5 * ((bands - r.uniform(5, 80)) / r.uniform(4, 14)) ** 2)
+        swell = 10 * np.log10(np.sin(np.pi * (where - start + 0.5) / length) + 0.02)
+        level = 12.5 * (loud + 4) - r.uniform(18, 50) + swell[:, None] + shape + r.normal(0, 2.5, (len(where), 80))
+        mel = mel.copy()
+        mel[where] = _add(mel[where], level)
+    return mel
+
+
+def vary(r: np.random.Generator, mel: np.ndarray, loud: float) -> np.ndarray:
+    """A normalised mel [columns, 80] as another voice, room or microphone would give it: vocal tract length, pitch blurred away,
+    noise, level −24…+6 dB, a slope over the bands, masked bands and moments. It costs next to nothing, so training does it anew each time."""
+    if r.random() < 0.75:  # formants up or down: warping the held-out voice by 10 % gave r 0.83 instead of 0.73
+        source = np.clip(np.arange(80) * np.exp(r.uniform(-0.17, 0.17)), 0, 78.999)
+        low = source.astype(int)
+        part = (source - low).astype(np.float32)
+        mel = mel[:, low] * (1 - part) + mel[:, low + 1] * part
+    if r.random() < 0.35:  # harmonics stand out in the low bands: voices of other pitch, or whispering, lack them
+        width = int(r.choice([3, 5, 7]))
+        power = np.pad(10 ** (1.25 * (mel + 4)), ((0, 0), (width // 2, width // 2)), mode="edge")
+        mel = (0.8 * np.log10(sum(power[:, j:j + 80] for j in range(width)) / width) - 4).astype(np.float32)
+    if loud > -3 and r.random() < 0.4:  # noise at 3…35 dB under the loud frames, added as power
+        floor_db = 12.5 * (loud + 4) - r.uniform(3, 35) + r.uniform(-12, 12) * np.linspace(-0.5, 0.5, 80)
+        rough = r.standard_normal((len(mel) + 2, 80))
+        rough = (rough[:-2] + rough[1:-1] + rough[2:]) / 1.7 * np.linspace(3.5, 1.2, 80)
+        mel = _add(mel, floor_db + rough)
+    floor = mel <= -3.999
+    mel = mel + 0.08 * r.uniform(-24, 6)
+    if r.random() < 0.4:
+        mel = mel + r.uniform(-0.4, 0.4) * np.linspace(-1, 1, 80, dtype=np.float32)
+    mel[floor] = -4
+    if r.random() < 0.2:
+        low = r.integers(0, 72)
+        mel[:, low:low + r.integers(2, 9)] = r.uniform(-4, -1)
+    if r.random() < 0.15:
+        start = r.integers(0, len(mel))
+        mel[start:start + r.integers(2, 7)] = -4
+    return np.clip(mel, -4, 4, out=mel).astype(np.float32)
+
+
 def copy(utterance: Utterance, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One augmented copy → mel [80, T] float32, mouth [frames, 7], phone classes [frames]."""
     rng = np.random.default_rng([SEED, number, zlib.crc32(utterance.id.encode())])

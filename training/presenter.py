@@ -668,7 +668,7 @@ BOX = (78, 90, 242, 198)              # x1, y1, x2, y2 inside the 320×320 roi: 
 
 
 _Y, _X = np.mgrid[BOX[1]:BOX[3], BOX[0]:BOX[2]]
-_FACE = (np.abs(_X - 160) < np.clip(80 - (_Y - 160) * .9, 40, 80)).astype(np.float32)      # not the hair beside the jaw
+FACE = (np.abs(_X - 160) < np.clip(80 - (_Y - 160) * .9, 40, 80)).astype(np.float32)      # not the hair beside the jaw
 
 
 def _layers(roi: np.ndarray):
@@ -678,7 +678,7 @@ def _layers(roi: np.ndarray):
     dark = np.clip((84 - r) / 24, 0, 1)                                  # skin and lips have R > 100
     teeth = np.clip((g - .62 * r - 24) / 18, 0, 1) * np.clip((34 - (r - b)) / 14, 0, 1) * np.clip((r - 100) / 30, 0, 1)
     lips = np.clip((r - g - 74) / 14, 0, 1)
-    return np.maximum(dark, teeth) * _FACE, lips * _FACE
+    return np.maximum(dark, teeth) * FACE, lips * FACE
 
 
 def _opening(roi):

@@ -2,8 +2,9 @@
 
     python train_encoder.py [--minutes 45] [--workers 2]
 
-One linear layer on a row predicts the mouth at five moments of its 200 ms and the phone classes there. A small penalty on
-correlated features and the phone classes keep the rank of the rows high. At the end a small head over the 16-row feature
+One linear layer on a row predicts the mouth at five moments of its 200 ms and the phone classes there. The generator's audio
+branch sees a row as two 16×16 planes through small convolutions, so one 5×5 convolution has to find the mouth everywhere on them,
+too. A small penalty on correlated features and the phone classes keep the rank of the rows high. At the end a small head over the 16-row feature
 window (the generator's view) is fitted to the finished rows: it measures what they tell, and is not shipped. Seeded; a checkpoint every two minutes, from which it resumes; the plain state dict goes to
 checkpoints/robin/audio_visual_encoder.pth each time.
 """
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
+import augment
 import corpus
 import mouth as mouth_model
 from audio_encoder import AudioEncoder
@@ -41,6 +43,7 @@ class Readout(nn.Module):
     def __init__(self):
         super().__init__()
         self.row = nn.Linear(512, OFFSETS * (7 + len(CANONICAL)))
+        self.place = nn.Conv2d(2, OFFSETS * 7, 5)
         self.reduce = nn.Linear(512, 64)
         self.window = nn.Sequential(nn.Linear(16 * 64, 192), nn.GELU(), nn.Linear(192, 7))
 
@@ -49,17 +52,15 @@ class Readout(nn.Module):
         out = self.row(rows).unflatten(-1, (OFFSETS, -1))
         return out[..., :7], out[..., 7:]
 
+    def places(self, rows: torch.Tensor) -> torch.Tensor:
+        """(B, 512) → mouth (B, places, 5, 7), each said by a 5×5 part of the row's two planes."""
+        return self.place(rows.unflatten(1, (2, 16, 16))).flatten(2).transpose(1, 2).unflatten(2, (OFFSETS, 7))
+
     def windows(self, rows: torch.Tensor) -> torch.Tensor:
         """(B, R, 512) → mouth of the frames whose windows fit, (B, R − 15, 7)."""
         reduced = torch.nn.functional.gelu(self.reduce(rows))
         pieces = reduced.unfold(1, 16, 1).transpose(2, 3).flatten(2)  # (B, R−15, 16·64)
         return self.window(pieces)
-
-
-def _add(mel: np.ndarray, noise_db: np.ndarray) -> np.ndarray:
-    """Adds a noise, in dB over the mel's floor of −4, to a normalised mel: 12.5 dB are 1.0."""
-    power = 10 ** (1.25 * (mel + 4)) + 10 ** (noise_db / 10)
-    return (0.8 * np.log10(power) - 4).astype(np.float32)
 
 
 class Data:
@@ -82,8 +83,7 @@ class Data:
             weight = shard["frames"].astype(np.float64)
             weight[: len(self.natural)][self.natural] *= 2.5
             #: The usual loud value of a clip, for noise at a given distance.
-            shard["loud"] = np.array([np.percentile(shard["mel"][a:b:4].astype(np.float32).mean(1), 90)
-                                      for a, b in zip(shard["c0"][:-1], shard["c0"][1:])], np.float32)
+            shard["loud"] = np.array([augment.loud(shard["mel"][a:b]) for a, b in zip(shard["c0"][:-1], shard["c0"][1:])], np.float32)
             weight[shard["quiet"]] = 0
             weight /= weight.sum()
             calm = shard["quiet"] / shard["quiet"].sum()
@@ -121,7 +121,8 @@ class Data:
             starts = np.minimum(16 * rows // 5, columns - 16)
             low, high = int(starts[0]), int(starts[-1]) + 16
             raw = shard["mel"][shard["c0"][u] + low:shard["c0"][u] + high].astype(np.float32)
-            mel = self._vary(raw, shard["loud"][u])
+            still = np.abs(target[np.minimum((np.arange(low, high) / 3.2).astype(int), frames - 1)]).sum(1) < 0.02
+            mel = augment.vary(r, augment.breathe(r, raw, still, shard["loud"][u]), shard["loud"][u])
             for j, (k, s) in enumerate(zip(rows, starts - low)):
                 x[b, j], plain[b, j] = mel[s:s + 16], raw[s:s + 16]
                 have = min(OFFSETS, frames - k)
@@ -131,32 +132,6 @@ class Data:
                 frame[b] = target[first:first + heads]
         x, plain = (np.ascontiguousarray(a.transpose(0, 1, 3, 2)).reshape(size * count, 1, 80, 16) for a in (x, plain))
         return tuple(map(torch.from_numpy, (x, plain, real, track, phone, frame)))
-
-    def _vary(self, mel: np.ndarray, loud: float) -> np.ndarray:
-        """Vocal tract length, noise, level −24…+6 dB, a slope over the bands, masked bands and moments."""
-        r = self.rng
-        if r.random() < 0.75:  # formants up or down: warping the held-out voice by 10 % gave r 0.83 instead of 0.73
-            source = np.clip(np.arange(80) * np.exp(r.uniform(-0.17, 0.17)), 0, 78.999)
-            low = source.astype(int)
-            part = (source - low).astype(np.float32)
-            mel = mel[:, low] * (1 - part) + mel[:, low + 1] * part
-        if loud > -3 and r.random() < 0.4:  # noise at 3…35 dB under the loud frames, added as power
-            floor_db = 12.5 * (loud + 4) - r.uniform(3, 35) + r.uniform(-12, 12) * np.linspace(-0.5, 0.5, 80)
-            rough = r.standard_normal((len(mel) + 2, 80))
-            rough = (rough[:-2] + rough[1:-1] + rough[2:]) / 1.7 * np.linspace(3.5, 1.2, 80)
-            mel = _add(mel, floor_db + rough)
-        floor = mel <= -3.999
-        mel = mel + 0.08 * r.uniform(-24, 6)
-        if r.random() < 0.4:
-            mel = mel + r.uniform(-0.4, 0.4) * np.linspace(-1, 1, 80, dtype=np.float32)
-        mel[floor] = -4
-        if r.random() < 0.2:
-            low = r.integers(0, 72)
-            mel[:, low:low + r.integers(2, 9)] = r.uniform(-4, -1)
-        if r.random() < 0.15:
-            start = r.integers(0, len(mel))
-            mel[start:start + r.integers(2, 7)] = -4
-        return np.clip(mel, -4, 4, out=mel).astype(np.float32)
 
 
 def decorrelation(rows: torch.Tensor) -> torch.Tensor:
@@ -407,8 +382,11 @@ def train(rank_: int, arguments: argparse.Namespace) -> None:
     if path.exists() and not arguments.fresh:
         state = torch.load(path, map_location=device, weights_only=True)
         encoder.load_state_dict(state["encoder"])
-        readout.load_state_dict(state["readout"])
-        optimizer.load_state_dict(state["optimizer"])
+        if arguments.restart:  # the weights alone; what is new in the readout begins at random
+            readout.load_state_dict(state["readout"], strict=False)
+        else:
+            readout.load_state_dict(state["readout"])
+            optimizer.load_state_dict(state["optimizer"])
         step, elapsed = state["step"], 0.0 if arguments.restart else state["elapsed"]
         print(f"resumed at step {step}, {elapsed / 60:.1f} minutes", flush=True)
     if arguments.head:
@@ -454,6 +432,8 @@ def train(rank_: int, arguments: argparse.Namespace) -> None:
         class_loss = nn.functional.cross_entropy(logits.flatten(0, 1), phone.flatten(), label_smoothing=0.05)
         aperture, true = mouth_model.aperture(guess), mouth_model.aperture(track)
         open_loss = ((aperture - true).pow(2) * live[..., 0]).mean() / 0.18 ** 2
+        places = readout.places(nn.functional.dropout(flat, 0.1))
+        place_loss = ((places - track[:, None]).pow(2) * (scale * live)[:, None]).mean()
         spread = decorrelation(flat)
         size = (flat.mean(0) - 0.45).pow(2).mean()  # every feature alive, the rows in the usual range
         anchor_loss = flat.new_zeros(())
@@ -461,7 +441,7 @@ def train(rank_: int, arguments: argparse.Namespace) -> None:
             with torch.no_grad(), torch.autocast(device, torch.bfloat16):
                 wanted = anchor(plain.contiguous(memory_format=torch.channels_last)).float()
             anchor_loss = (flat - wanted).pow(2).mean() / 0.1
-        loss = 0.5 * anchor_loss + row_loss + 0.2 * class_loss + 0.3 * open_loss + 0.3 * spread + 0.3 * size
+        loss = 0.5 * anchor_loss + row_loss + 0.5 * place_loss + 0.2 * class_loss + 0.3 * open_loss + 0.3 * spread + 0.3 * size
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         elapsed = shared = average([p for p in parameters if p.grad is not None], elapsed)
@@ -471,13 +451,13 @@ def train(rank_: int, arguments: argparse.Namespace) -> None:
         now = time.monotonic()
         elapsed += now - last
         last = now
-        logs.append([row_loss.item(), class_loss.item(), open_loss.item(), spread.item(), float(anchor_loss.detach())])
+        logs.append([row_loss.item(), class_loss.item(), open_loss.item(), spread.item(), place_loss.item()])
         if step % 100 == 0 and rank_ == 0:
             mean = np.mean(logs, 0)
             logs = []
             values = flat.detach()
             print(f"step {step} {elapsed / 60:.1f} min lr {rate:.1e} row {mean[0]:.3f} class {mean[1]:.3f} open {mean[2]:.3f} "
-                  f"spread {mean[3]:.4f} anchor {mean[4]:.3f} zeros {(values == 0).float().mean():.2f} mean {values.mean():.2f} max {values.max():.1f} "
+                  f"spread {mean[3]:.4f} places {mean[4]:.3f} zeros {(values == 0).float().mean():.2f} mean {values.mean():.2f} max {values.max():.1f} "
                   f"rank99 {rank(values.cpu().numpy())}", flush=True)
         if step % 100 == 0:
             data.scan()

@@ -27,6 +27,7 @@ import torch
 from torch.nn import functional as F
 
 import audio_encoder
+import augment
 import dataset
 import generator
 import presenter
@@ -61,7 +62,7 @@ def code(m: torch.Tensor, channels: int) -> torch.Tensor:
 # ---------------------------------------------------------------- feature rows of the corpus
 
 class Rows:
-    """Feature rows of augmented copies of the corpus, half of the clips at another level, in float16 on disk."""
+    """Feature rows of augmented copies of the corpus, more than half of the clips varied once more, in float16 on disk."""
 
     def __init__(self, rank: int = 0, workers: int = 1):
         path = CHECKPOINTS / "audio_visual_encoder.pth"
@@ -78,7 +79,7 @@ class Rows:
                 if k % workers == rank and not cache.exists():
                     encoder = encoder or audio_encoder.load(path).to(memory_format=torch.channels_last)
                     cache.parent.mkdir(exist_ok=True)
-                    self._encode(encoder, data["mel"], columns, counts, int(shard.stem), cache)
+                    self._encode(encoder, data["mel"], columns, counts, frames, track, int(shard.stem), cache)
             self.copies.append(dict(cache=cache, track=track, f0=np.concatenate([[0], np.cumsum(frames)]), r0=np.concatenate([[0], np.cumsum(counts)]),
                                     usable=np.repeat(used, frames)))
         if workers > 1:
@@ -87,20 +88,22 @@ class Rows:
             c["rows"] = np.load(c["cache"], mmap_mode="r")
 
     @staticmethod
-    def _encode(encoder, mels, columns, counts, copy, cache):
+    def _encode(encoder, mels, columns, counts, frames, track, copy, cache):
         rng = np.random.default_rng([SEED, copy])
         out = np.empty((counts.sum(), 512), np.float16)
-        c = r = 0
+        c = r = f = 0
         pending, filled = [], 0
         t0 = time.time()
         with torch.inference_mode():
-            for count, n in zip(columns, counts):
+            for count, n, frame_count in zip(columns, counts, frames):
                 mel = mels[c:c + count].astype(np.float32)
-                floor = mel <= -3.999
-                if rng.random() < .5:
-                    mel = mel + 0.08 * rng.uniform(-22, 6)
-                mel[floor] = -4
-                mel = np.clip(mel, -4, 4).T
+                here = track[f:f + frame_count]
+                still = np.abs(here[np.minimum((np.arange(count) / 3.2).astype(int), frame_count - 1)]).sum(1) < .02
+                f += frame_count
+                mel = augment.breathe(rng, mel, still, augment.loud(mel))
+                if rng.random() < .6:     # rows of unknown voices and rooms, which the encoder reads less surely
+                    mel = augment.vary(rng, mel, augment.loud(mel))
+                mel = mel.T
                 if n:
                     pending.append(reference.windows(mel))
                 c, r = c + count, r + n
@@ -201,19 +204,40 @@ class Windows:
 
 BOX = torch.zeros(1, 1, 320, 320)
 BOX[:, :, 78:240, 70:250] = 1.0
+FACE = torch.from_numpy(presenter.FACE)
+SHAPE = .15                          # weight of the mouth's profiles beside the pixels
 
 
-def picture_loss(y, target, closed, box=(slice(None), slice(None))):
+def picture_loss(y, target, closed, box):
     change = torch.maximum((target - closed).abs(), (y.detach() - closed).abs()).amax(1, keepdim=True)   # a mouth wrongly open counts, too
     weight = F.avg_pool2d(F.max_pool2d((change * 16 - .3).clamp(0, 1), 9, 1, 4), 7, 1, 3)
     weight = 1 + 1.5 * BOX[:, :, box[0], box[1]].to(y.device) + 8 * weight
     error = y - target
     flat = (error.abs() * weight).mean() + 4 * (error.pow(2) * weight).mean()
     dx, dy = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
-    # how dark the mouth is altogether, squared: where the sound leaves doubt, L1 would rather keep the mouth shut
-    inside = BOX[:, :, box[0], box[1]].to(y.device)
-    dark = (((.72 - y[:, 2:]).clamp(min=0) - (.72 - target[:, 2:]).clamp(min=0)) * inside).sum((1, 2, 3)) / 29160
-    return flat + .15 * (dark / .02).pow(2).mean() + .7 * ((dx.abs() * weight[..., 1:]).mean() + (dy.abs() * weight[..., 1:, :]).mean())
+    return flat + .7 * ((dx.abs() * weight[..., 1:]).mean() + (dy.abs() * weight[..., 1:, :]).mean())
+
+
+def profiles(y):
+    """How much opening, lips and teeth every column and every row of the mouth has, in pixels: (B, 4 · (columns + rows)).
+
+    `y` is cut to `presenter.BOX`. The colours are those of `presenter.measure`, with softer edges, so that a gradient remains.
+    """
+    b, g, r = y.unbind(1)
+    soft = lambda value, width: torch.sigmoid(value * 255 / width)
+    teeth = soft(g - .62 * r - .13, 8) * soft(.106 - (r - b), 7) * soft(r - .45, 14)
+    masks = torch.stack([(.72 - r).clamp(min=0) * 2, soft(.282 - r, 14), soft(r - g - .318, 8), teeth], 1) * FACE
+    return torch.cat([masks.sum(2).flatten(1), masks.sum(3).flatten(1)], 1)
+
+
+def shape_loss(y, target, box=(slice(0, None), slice(0, None))):
+    """Squared difference of the profiles. Where the sound leaves doubt, L1 of pixels would rather keep the mouth shut and its corners vague."""
+    x1, y1, x2, y2 = presenter.BOX
+    top, left = box[0].start, box[1].start
+    if top > y1 or left > x1 or top + y.shape[2] < y2 or left + y.shape[3] < x2:
+        return y.new_zeros(())                                       # this part does not show the whole mouth
+    cut = lambda image: image[:, :, y1 - top:y2 - top, x1 - left:x2 - left]
+    return ((profiles(cut(y)) - profiles(cut(target))) / 5).pow(2).mean()
 
 
 # ---------------------------------------------------------------- training
@@ -297,7 +321,7 @@ def train(rank: int, a) -> None:
             m.eval()
     last_save = last_print = time.time()
     began = time.time() - spent
-    running = []
+    running, shapes = [], []
     frozen_statistics = False
     while True:
         elapsed = time.time() - began
@@ -316,19 +340,22 @@ def train(rank: int, a) -> None:
                 with torch.no_grad():
                     want = teacher(torch.cat([bottlenecks[pick], code(mouth, channels[4]).to(device)], 1)).float()
                 got = model.fuse_conv(torch.cat([bottlenecks[pick], model.audio_model(audio.to(device))], 1)).float()
-                shy = 1 + 1.5 * (mouth[:, 3] > .8).float()                  # closures are few: the mean of what is likely would leave them open
+                shy = 1 + .5 * (mouth[:, 3] > .8).float()                  # closures are few: the mean of what is likely would leave them open
                 loss = (((got - want) * scale).pow(2).mean((1, 2, 3)) * shy.to(device)).mean()
             else:
                 image, audio, target, closed, mouth = (t.to(device) for t in data.batch(BATCH[a.phase]))
                 inner = code(mouth, channels[4]).to(device) if a.phase == "picture" else model.audio_model(audio)
-                box = slice(None), slice(None)
+                box = slice(0, None), slice(0, None)
                 if step % 10 >= 10 * WHOLE[a.phase]:
                     box = part(rng)
                     inner = inner[..., box[0].start // 32:box[0].stop // 32, box[1].start // 32:box[1].stop // 32]
                     image, target, closed = (t[:, :, box[0], box[1]].contiguous(memory_format=torch.channels_last) for t in (image, target, closed))
                 y = model.image(image, inner)
         if a.phase != "audio":
-            loss = picture_loss(y.float(), target, closed, box)
+            y = y.float()
+            loss, shape = picture_loss(y, target, closed, box), shape_loss(y, target, box)
+            shapes.append(float(shape.detach()))
+            loss = loss + SHAPE * shape
         optimizer.zero_grad()
         loss.backward()
         spent = average(train_parameters, elapsed, a.workers)
@@ -338,8 +365,8 @@ def train(rank: int, a) -> None:
         running.append(float(loss.detach()))
         over = spent >= total
         if rank == 0 and (over or time.time() - last_print > 20):
-            print(f"{a.phase} step {step} {spent:.0f} s loss {np.mean(running):.5f} {len(running) * a.workers * BATCH[a.phase] / max(1e-9, time.time() - last_print):.1f} samples/s", flush=True)
-            running, last_print = [], time.time()
+            print(f"{a.phase} step {step} {spent:.0f} s loss {np.mean(running):.5f} shape {np.mean(shapes or [0]):.4f} {len(running) * a.workers * BATCH[a.phase] / max(1e-9, time.time() - last_print):.1f} samples/s", flush=True)
+            running, shapes, last_print = [], [], time.time()
             if a.phase == "picture":
                 data.scan()
         if rank == 0 and (over or time.time() - last_save > 120):
