@@ -26,6 +26,7 @@ from dataset import PACK, ROOT, reference
 
 CHECKPOINTS = ROOT / "training" / "checkpoints" / "robin"
 OPSET = 17
+GOLDEN_WINDOWS, GOLDEN_FRAME, GOLDEN_TEMPLATE = [0, 7, 15, 25], 14, 40
 
 
 def sha256(path: Path) -> str:
@@ -68,7 +69,19 @@ def to_onnx(model, inputs, names, output, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(fold(model), inputs, str(path), input_names=names, output_names=[output], dynamic_axes=axes, opset_version=OPSET, dynamo=False)
-    onnx.checker.check_model(onnx.load(path))
+    model = onnx.load(path)
+    onnx.checker.check_model(model)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "viseme.tensors.sha256", tensor_digest(model)
+    onnx.save(model, str(path))
+
+
+def tensor_digest(model: onnx.ModelProto) -> str:
+    """SHA-256 over the convolutions' weights, whatever their names and order: `viseme doctor` computes the same."""
+    used = {name for node in model.graph.node if node.op_type == "Conv" for name in node.input[1:]}
+    lines = [f"{list(t.dims)} {hashlib.sha256(onnx.numpy_helper.to_array(t).astype('<f4').tobytes()).hexdigest()}\n"
+             for t in model.graph.initializer if t.name in used]
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
 def golden_audio() -> np.ndarray:
@@ -82,19 +95,20 @@ def main() -> None:
     torch.manual_seed(1)
     encoder_path, generator_path = CHECKPOINTS / "audio_visual_encoder.pth", newest_generator()
     encoder, model = audio_encoder.load(encoder_path), load_generator(generator_path)
-    windows = reference.windows(reference.mel(golden_audio()))
-    mel = np.ascontiguousarray(windows[[0, 7, 15, 25]][:, None])
-    crop = dataset.template_crops()[40]
+    speech = golden_audio()
+    windows = reference.windows(reference.mel(speech))
+    mel = np.ascontiguousarray(windows[GOLDEN_WINDOWS][:, None])
+    crop = dataset.template_crops()[GOLDEN_TEMPLATE]
     roi = np.ascontiguousarray(reference.roi(crop))
     with torch.inference_mode():
         rows = torch.cat([encoder(torch.from_numpy(np.ascontiguousarray(windows))[:, None])]).numpy()
         features = encoder(torch.from_numpy(mel)).numpy()
-        audio = reference.feature_window(reference.audio_rows(rows), 14)[None]
+        audio = reference.feature_window(reference.audio_rows(rows), GOLDEN_FRAME)[None]
         image = reference.generator_input(roi)[None]
         output = model(torch.from_numpy(image), torch.from_numpy(audio)).numpy()
     to_onnx(encoder, (torch.from_numpy(mel),), ["mel"], "features", PACK / "audio_encoder.onnx")
     to_onnx(model, (torch.from_numpy(image), torch.from_numpy(audio)), ["image", "audio"], "output", PACK / "generator.onnx")
-    for name, array, kind in (("encoder.input.bin", mel, "<f4"), ("encoder.output.bin", features, "<f4"), ("generator.roi.u8", roi, "u1"),
+    for name, array, kind in (("speech.bin", speech, "<f4"), ("encoder.input.bin", mel, "<f4"), ("encoder.output.bin", features, "<f4"), ("generator.roi.u8", roi, "u1"),
                               ("generator.audio.bin", audio, "<f4"), ("generator.output.bin", output, "<f4")):
         np.ascontiguousarray(array).astype(kind).tofile(PACK / f"golden.{name}")
     # the exported models must say what PyTorch said, for one and for several
@@ -126,6 +140,8 @@ def main() -> None:
                        "generatorChannels": list(model.channels), "training": trained},
         "golden": [{"role": "audio-encoder", "inputs": ["golden.encoder.input.bin"], "output": "golden.encoder.output.bin", "tolerance": 1e-4},
                    {"role": "generator", "inputs": ["golden.generator.roi.u8", "golden.generator.audio.bin"], "output": "golden.generator.output.bin", "tolerance": 1e-3}],
+        "goldenSpeech": {"samples": "golden.speech.bin", "windows": "golden.encoder.input.bin", "windowIndices": GOLDEN_WINDOWS,
+                         "frame": GOLDEN_FRAME, "featureWindow": "golden.generator.audio.bin", "templateFrame": GOLDEN_TEMPLATE, "roi": "golden.generator.roi.u8"},
     }
     (PACK / "avatar.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     total = sum(p.stat().st_size for p in PACK.iterdir())

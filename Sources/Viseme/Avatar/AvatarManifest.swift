@@ -41,6 +41,24 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
         public var tolerance: Double
     }
 
+    /// What the reference made of some speech at every stage before the networks: raw little-endian files of the pack.
+    public struct GoldenSpeech: Sendable, Codable, Equatable {
+        /// Float32 samples, mono, 16 kHz.
+        public var samples: String
+        /// Mel windows of the samples, (count, 80, 16) Float32.
+        public var windows: String
+        /// Which windows those are.
+        public var windowIndices: [Int]
+        /// The video frame of `featureWindow`.
+        public var frame: Int
+        /// The feature window of `frame`, (16, 512) Float32.
+        public var featureWindow: String
+        /// The template frame of `roi`.
+        public var templateFrame: Int
+        /// The roi of `templateFrame`, (roi, roi, 3) bytes, B G R.
+        public var roi: String
+    }
+
     /// Where the models came from.
     public struct Provenance: Sendable, Codable, Equatable {
         /// SHA-256 of each source checkpoint by file name.
@@ -100,6 +118,8 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
     public var provenance: Provenance?
     /// Golden tensors.
     public var golden: [Golden]?
+    /// Golden values of the stages before the networks.
+    public var goldenSpeech: GoldenSpeech?
 
     /// Checks every number that the engine relies on.
     ///
