@@ -2,12 +2,14 @@
 
 SHELL := bash
 PYTHON ?= python3
+# coremltools wants an older NumPy than training does: an environment of its own.
+MODELS_PYTHON ?= $(PYTHON)
 # Tests look inside the modules, so there is one optimised, testable build for the program and the tests.
 SWIFT_FLAGS := -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error
 BINARY := .build/release/viseme
 export VISEME_STRICT ?= 1
 
-.PHONY: help setup build demo test lint format bench avatar golden parity docs clean
+.PHONY: help setup build demo test lint format bench avatar golden parity fuzz verdicts docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,12 +40,20 @@ bench: build ## Measure against the plain Python pipeline; prints JSON (needs tr
 avatar: ## Rebuild the default avatar from nothing; hours on two cores (needs training/requirements.txt)
 	PYTHON=$(PYTHON) training/make_avatar.sh
 
-golden: ## Regenerate the tests' golden files (needs training/requirements.txt)
+golden: ## Regenerate the tests' golden files (needs training/requirements.txt; model files: Tests/Fixtures/requirements.txt)
 	$(PYTHON) Tests/Fixtures/make_golden.py
 	$(PYTHON) Tests/Fixtures/parity.py --golden
+	$(MODELS_PYTHON) Tests/Fixtures/checkpoints.py
+	$(MODELS_PYTHON) Tests/Fixtures/model_files.py
 
 parity: build ## Compare the Swift pipeline with the Python reference, live (needs training/requirements.txt)
 	$(PYTHON) Tests/Fixtures/parity.py --viseme $(BINARY)
+
+fuzz: setup ## Fuzz every parser of model files for a minute each (Linux)
+	@scripts/fuzz.sh 60
+
+verdicts: build ## Measure the verdict on 200 fresh and some trained networks (needs torch)
+	$(PYTHON) Tests/Fixtures/verdict_bars.py --viseme $(BINARY)
 
 docs: setup ## Write the symbols' documentation; every public symbol must have one
 	@scripts/docs.sh

@@ -18,19 +18,30 @@ let package = Package(
     products: [
         .library(name: "Viseme", targets: ["Viseme"]),
         .library(name: "VisemeONNX", targets: ["VisemeONNX"]),
+        .library(name: "VisemeCoreML", targets: ["VisemeCoreML"]),
+        .library(name: "VisemeModels", targets: ["VisemeModels"]),
         .library(name: "VisemeFFmpeg", targets: ["VisemeFFmpeg"]),
         .executable(name: "viseme", targets: ["VisemeCLI"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     ],
     targets: [
         // The engine: values, algorithms and the protocols at its edges. Foundation only.
         .target(name: "Viseme", swiftSettings: settings),
 
+        // Model files: checkpoints, ONNX and Core ML, read, checked and written without Python.
+        .target(
+            name: "VisemeModels", dependencies: ["Viseme", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            swiftSettings: settings),
+
         // ONNX Runtime, loaded at run time: building needs nothing installed.
         .target(name: "COnnxRuntime"),
         .target(name: "VisemeONNX", dependencies: ["Viseme", "COnnxRuntime"], swiftSettings: settings),
+
+        // Core ML on Apple systems; elsewhere only its plain parts compile.
+        .target(name: "VisemeCoreML", dependencies: ["Viseme"], swiftSettings: settings),
 
         // libav*: decode, resample, encode, mux.
         .systemLibrary(
@@ -45,20 +56,28 @@ let package = Package(
         .executableTarget(
             name: "VisemeCLI",
             dependencies: [
-                "Viseme", "VisemeONNX", "VisemeFFmpeg",
+                "Viseme", "VisemeONNX", "VisemeCoreML", "VisemeFFmpeg", "VisemeModels",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
 
+        // What several test targets need.
+        .target(name: "VisemeTestSupport", path: "Tests/VisemeTestSupport", swiftSettings: settings),
         .testTarget(
-            name: "VisemeTests", dependencies: ["Viseme"], resources: [.copy("Golden")], swiftSettings: settings),
+            name: "VisemeTests", dependencies: ["Viseme", "VisemeTestSupport"], resources: [.copy("Golden")],
+            swiftSettings: settings),
         .testTarget(
-            name: "VisemeONNXTests", dependencies: ["Viseme", "VisemeONNX", "COnnxRuntime"],
+            name: "VisemeONNXTests", dependencies: ["Viseme", "VisemeONNX", "COnnxRuntime", "VisemeTestSupport"],
             resources: [.copy("Models")], swiftSettings: settings),
         .testTarget(
-            name: "VisemeFFmpegTests", dependencies: ["Viseme", "VisemeFFmpeg", "CFFmpeg"], swiftSettings: settings),
+            name: "VisemeModelsTests", dependencies: ["Viseme", "VisemeModels", "VisemeONNX", "VisemeTestSupport"],
+            resources: [.copy("Golden")], swiftSettings: settings),
         .testTarget(
-            name: "VisemeCLITests", dependencies: ["Viseme", "VisemeONNX", "VisemeFFmpeg", "VisemeCLI"],
+            name: "VisemeFFmpegTests", dependencies: ["Viseme", "VisemeFFmpeg", "CFFmpeg", "VisemeTestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "VisemeCLITests",
+            dependencies: ["Viseme", "VisemeONNX", "VisemeFFmpeg", "VisemeModels", "VisemeCLI", "VisemeTestSupport"],
             resources: [.copy("Golden")], swiftSettings: settings),
     ]
 )

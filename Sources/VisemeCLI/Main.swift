@@ -15,7 +15,10 @@ struct VisemeCommand: AsyncParsableCommand {
         commandName: "viseme",
         abstract: "An avatar pack + any speech → a talking-head video.",
         version: version,
-        subcommands: [RenderCommand.self, FeaturesCommand.self, AvatarCommand.self])
+        subcommands: [
+            RenderCommand.self, FeaturesCommand.self, AvatarCommand.self, InspectCommand.self, ConvertCommand.self,
+            CompareCommand.self, DoctorCommand.self,
+        ])
 
     static func main() async {
         #if canImport(Glibc)

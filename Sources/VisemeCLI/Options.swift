@@ -1,13 +1,15 @@
 import ArgumentParser
 import Foundation
 import Viseme
+import VisemeCoreML
 import VisemeFFmpeg
+import VisemeModels
 import VisemeONNX
 
 /// Options of every command that loads an avatar's models.
 struct EngineOptions: ParsableArguments {
     enum Backend: String, ExpressibleByArgument, CaseIterable {
-        case onnx
+        case onnx, coreml
     }
 
     @Option(help: "The avatar pack: a folder, or a name found in avatars/ or the folders of VISEME_AVATARS.")
@@ -18,6 +20,13 @@ struct EngineOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("ONNX Runtime's shared library.", valueName: "path"))
     var onnxruntime: String?
+
+    enum Units: String, ExpressibleByArgument, CaseIterable {
+        case cpu, cpuGPU = "cpu-gpu", cpuANE = "cpu-ane", all
+    }
+
+    @Option(help: "What Core ML may use.")
+    var computeUnits = Units.cpuANE
 
     @Option(help: "Cores to use; all by default.")
     var threads: Int?
@@ -30,6 +39,13 @@ struct EngineOptions: ParsableArguments {
         guard (1...1_000_000).contains(memory) else { throw ValidationError("--memory is 1…1000000 megabytes.") }
     }
 
+    /// The folder of the avatar, which may be broken.
+    func findAvatar() throws -> URL {
+        let url = URL(filePath: avatar)
+        if FileManager.default.fileExists(atPath: url.appending(path: "avatar.json").path) { return url }
+        return try openAvatar().url
+    }
+
     func openAvatar() throws -> Avatar {
         let named = ProcessInfo.processInfo.environment["VISEME_AVATARS"] ?? ""
         let folders = ["avatars"] + named.split(separator: ":").map(String.init)
@@ -38,7 +54,16 @@ struct EngineOptions: ParsableArguments {
 
     func makeBackend() throws -> any InferenceBackend {
         switch backend {
-        case .onnx: try ONNXBackend(libraryPath: onnxruntime)
+        case .onnx: return TranslatingBackend(try ONNXBackend(libraryPath: onnxruntime))
+        case .coreml:
+            #if canImport(CoreML)
+                Terminal.print("note: the Core ML backend is \(CoreMLBackend.maturity)")
+                return CoreMLBackend(units: ComputeUnits(rawValue: computeUnits.rawValue) ?? .cpuOnly)
+            #else
+                throw VisemeError(
+                    .unavailable, "Core ML exists on Apple systems only.",
+                    hint: "Here --backend onnx runs Core ML packages as well: translated, by ONNX Runtime.")
+            #endif
         }
     }
 

@@ -70,7 +70,7 @@ struct PartialOutput: ~Copyable {
         try Self.requireFree(target, isFolder: isFolder, overwrite: overwrite)
         if isFolder, FileManager.default.fileExists(atPath: target.path) {
             // Renaming over a folder needs an empty one; this one holds numbered images only.
-            try moveAsideAndRename()
+            try FinishedOutput.publish(url, as: target)
         } else if overwrite || isFolder {
             try move(url, to: target)
         } else if link(url.path, target.path) == 0 {
@@ -82,20 +82,6 @@ struct PartialOutput: ~Copyable {
             try move(url, to: target)
         }
         isPublished = true
-    }
-
-    private func moveAsideAndRename() throws {
-        let aside = target.deletingLastPathComponent().appendingPathComponent(
-            ".\(target.lastPathComponent).old-\(ProcessInfo.processInfo.processIdentifier)", isDirectory: true)
-        try move(target, to: aside)
-        do {
-            try move(url, to: target)
-        } catch {
-            try move(aside, to: target)
-            throw error
-        }
-        // The new images are in place; a left-over folder has a hidden name of its own.
-        try? FileManager.default.removeItem(at: aside)
     }
 
     private func move(_ source: URL, to destination: URL) throws {

@@ -50,6 +50,17 @@ public struct ONNXBackend: InferenceBackend {
     }
 }
 
+extension ONNXBackend: TensorRunner {
+    /// Runs an ONNX model once, on one thread.
+    public func run(
+        _ model: Data, inputs: [(name: String, values: [Float], shape: [Int])], outputs: [(name: String, shape: [Int])],
+        optimised: Bool
+    ) async throws -> [[Float]] {
+        let session = try OnnxSession(model, name: "model", library: library, threads: 1, optimised: optimised)
+        return try await session.run(inputs: inputs, outputs: outputs)
+    }
+}
+
 /// An audio encoder on ONNX Runtime.
 private struct OnnxAudioEncoder: AudioEncoder {
     let session: OnnxSession
@@ -80,7 +91,7 @@ private struct OnnxAudioEncoder: AudioEncoder {
 
     private func run(_ windows: [Float], count: Int) async throws -> [Float] {
         try await session.run(
-            inputs: [(input.name, windows, [count, 1, 80, 16])], output: (output.name, [count, 512]))
+            inputs: [(input.name, windows, [count, 1, 80, 16])], outputs: [(output.name, [count, 512])])[0]
     }
 }
 
@@ -116,6 +127,6 @@ private struct OnnxGenerator: Generator {
             inputs: [
                 (image.name, pixels, [1, 6, imageSize, imageSize]), (audio.name, window, [1, 32, 16, 16]),
             ],
-            output: (output.name, [1, 3, imageSize, imageSize]))
+            outputs: [(output.name, [1, 3, imageSize, imageSize])])[0]
     }
 }

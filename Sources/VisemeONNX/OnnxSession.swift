@@ -28,14 +28,20 @@ actor OnnxSession {
 
     /// Loads a model from bytes that were already checked.
     init(_ model: ModelFile, library: OnnxRuntimeLibrary, threads: Int) throws {
+        try self.init(model.read(), name: model.description.file, library: library, threads: threads)
+    }
+
+    /// Loads a model from its bytes.
+    ///
+    /// - Parameter optimised: False to run the operations exactly as written.
+    init(_ data: Data, name: String, library: OnnxRuntimeLibrary, threads: Int, optimised: Bool = true) throws {
         let api = library.api
         self.library = library
-        modelName = model.description.file
-        executor = BlockingExecutor("onnx.\(model.description.role.rawValue)")
+        modelName = name
+        executor = BlockingExecutor("onnx.\(name)")
         runtime = RuntimeDescription(
             runtime: "ONNX Runtime", version: library.version, provider: "CPU", threads: threads)
 
-        let data = try model.read()
         func check(_ status: OpaquePointer?, _ action: String) throws {
             try OnnxRuntimeLibrary.check(api, status, action)
         }
@@ -45,7 +51,8 @@ actor OnnxSession {
         try check(api.pointee.SetIntraOpNumThreads(options, CInt(threads)), "setting the threads")
         try check(api.pointee.SetInterOpNumThreads(options, 1), "setting the threads")
         try check(
-            api.pointee.SetSessionGraphOptimizationLevel(options, CInt(VISEME_ORT_OPTIMIZE_ALL)), "setting the level")
+            api.pointee.SetSessionGraphOptimizationLevel(
+                options, CInt(optimised ? VISEME_ORT_OPTIMIZE_ALL : VISEME_ORT_OPTIMIZE_NONE)), "setting the level")
         try check(
             api.pointee.SetSessionLogSeverityLevel(options, CInt(VISEME_ORT_LOGGING_ERROR)), "setting the log level")
 
@@ -54,7 +61,7 @@ actor OnnxSession {
             api.pointee.CreateSessionFromArray(library.environment, bytes.baseAddress, bytes.count, options, &session)
         }
         try OnnxRuntimeLibrary.check(
-            api, status, "loading '\(model.description.file)'", code: .badData,
+            api, status, "loading '\(name)'", code: .badData,
             hint: "The file is not a model that ONNX Runtime can run: export it again.")
         guard let session else { throw VisemeError(.internal, "ONNX Runtime gave no session.") }
         var memory: OpaquePointer?
@@ -78,27 +85,26 @@ actor OnnxSession {
     ///
     /// - Parameters:
     ///   - inputs: Name, values and shape of every input.
-    ///   - output: Name and shape of the output.
-    /// - Returns: The output's values, row-major.
-    func run(inputs: [(name: String, values: [Float], shape: [Int])], output: (name: String, shape: [Int])) throws
-        -> [Float]
+    ///   - outputs: Name and shape of every wanted output.
+    /// - Returns: The outputs' values, row-major.
+    func run(inputs: [(name: String, values: [Float], shape: [Int])], outputs: [(name: String, shape: [Int])]) throws
+        -> [[Float]]
     {
-        try Self.run(handle.api, handle.session, handle.memory, modelName, inputs: inputs, output: output)
+        try Self.run(handle.api, handle.session, handle.memory, modelName, inputs: inputs, outputs: outputs)
     }
 
     /// The native call itself, free of actor state. The caller keeps the handles alive.
     private static func run(
         _ api: UnsafePointer<VisemeOrtApi>, _ session: OpaquePointer, _ memory: OpaquePointer, _ modelName: String,
-        inputs: [(name: String, values: [Float], shape: [Int])], output: (name: String, shape: [Int])
-    ) throws -> [Float] {
+        inputs: [(name: String, values: [Float], shape: [Int])], outputs: [(name: String, shape: [Int])]
+    ) throws -> [[Float]] {
         var values: [OpaquePointer?] = []
         defer { for value in values { api.pointee.ReleaseValue(value) } }
-        // The inputs' buffers must outlive the run: they are copied into buffers that this call owns.
+        // ONNX Runtime reads and writes buffers that must outlive the run: this call owns them.
         var buffers: [UnsafeMutableBufferPointer<Float>] = []
         defer { for buffer in buffers { buffer.deallocate() } }
-        func tensor(_ buffer: UnsafeMutableBufferPointer<Float>, _ shape: [Int], _ name: String) throws
-            -> OpaquePointer?
-        {
+        func bind(_ name: String, _ shape: [Int], _ buffer: UnsafeMutableBufferPointer<Float>) throws {
+            buffers.append(buffer)
             precondition(buffer.count == shape.reduce(1, *), "\(name): \(buffer.count) values for shape \(shape)")
             var value: OpaquePointer?
             try OnnxRuntimeLibrary.check(
@@ -107,31 +113,30 @@ actor OnnxSession {
                     memory, buffer.baseAddress, buffer.count * MemoryLayout<Float>.stride, shape.map(Int64.init),
                     shape.count, CInt(VISEME_ORT_FLOAT), &value),
                 "binding '\(name)' of '\(modelName)'")
-            return value
+            values.append(value)
         }
         for input in inputs {
             let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: input.values.count)
             _ = buffer.initialize(from: input.values)
-            buffers.append(buffer)
-            values.append(try tensor(buffer, input.shape, input.name))
+            try bind(input.name, input.shape, buffer)
         }
-        let inputNames = inputs.map { strdup($0.name) }
-        defer { inputNames.forEach { free($0) } }
-        let outputName = strdup(output.name)
-        defer { free(outputName) }
-
-        return try [Float](unsafeUninitializedCapacity: output.shape.reduce(1, *)) { result, count in
-            let slice = UnsafeMutableBufferPointer(rebasing: result[0..<output.shape.reduce(1, *)])
-            var target = try tensor(slice, output.shape, output.name)
-            defer { api.pointee.ReleaseValue(target) }
-            let names = inputNames.map { UnsafePointer($0) }
-            var outputNames: [UnsafePointer<CChar>?] = [UnsafePointer(outputName)]
-            let status = api.pointee.Run(session, nil, names, values, inputs.count, &outputNames, 1, &target)
-            try OnnxRuntimeLibrary.check(
-                api, status, "running '\(modelName)'", code: .badData,
-                hint: "The model's graph does not fit its declared shapes: export it again.")
-            count = output.shape.reduce(1, *)
+        for output in outputs {
+            let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: output.shape.reduce(1, *))
+            buffer.initialize(repeating: 0)
+            try bind(output.name, output.shape, buffer)
         }
+        let names = (inputs.map(\.name) + outputs.map(\.name)).map { UnsafePointer(strdup($0)) }
+        defer { names.forEach { free(UnsafeMutablePointer(mutating: $0)) } }
+        let inputNames = Array(names[..<inputs.count])
+        var outputNames = Array(names[inputs.count...])
+        var targets = Array(values[inputs.count...])
+        let status = api.pointee.Run(
+            session, nil, inputNames, Array(values[..<inputs.count]), inputs.count, &outputNames, outputs.count,
+            &targets)
+        try OnnxRuntimeLibrary.check(
+            api, status, "running '\(modelName)'", code: .badData,
+            hint: "The model's graph does not fit its declared shapes: export it again.")
+        return buffers[inputs.count...].map { Array($0) }
     }
 
     private static func describe(

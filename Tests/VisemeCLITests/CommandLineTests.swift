@@ -1,10 +1,12 @@
 import Foundation
 import Testing
+import VisemeTestSupport
 import Viseme
 import VisemeFFmpeg
 
 /// Everything that starts the program; one after the other, since each uses all cores.
-@Suite("Command line", .serialized, .enabled(if: Program.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
+@Suite(
+    "Command line", .serialized, .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
 enum CommandLineTests {}
 
 /// The fields of `viseme render --json`.

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VisemeTestSupport
 import Viseme
 
 /// A NumPy file of Float32.

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VisemeTestSupport
 import Viseme
 import VisemeFFmpeg
 import VisemeONNX
@@ -8,7 +9,7 @@ import VisemeONNX
 /// golden files with PyTorch, librosa and OpenCV; `make parity` compares live.
 @Suite(
     "Parity with the Python reference", .serialized,
-    .enabled(if: Program.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
+    .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
 struct ParityTests {
     private struct Facts: Decodable {
         var audio: String
@@ -27,7 +28,7 @@ struct ParityTests {
     private func facts() throws -> (Facts, Avatar) {
         let facts = try JSONDecoder().decode(
             Facts.self, from: Data(contentsOf: Self.golden.appending(path: "parity.json")))
-        let avatar = try Avatar(contentsOf: Program.root.appending(path: "avatars/robin.avatar"))
+        let avatar = try Avatar(contentsOf: Repository.root.appending(path: "avatars/robin.avatar"))
         for model in avatar.manifest.models {
             try #require(
                 facts.models[model.file] == model.sha256,
@@ -37,7 +38,7 @@ struct ParityTests {
     }
 
     private func backend() throws -> ONNXBackend {
-        let library: String = try #require(Program.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
+        let library: String = try #require(Repository.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
         return try ONNXBackend(libraryPath: library)
     }
 
@@ -47,7 +48,7 @@ struct ParityTests {
         let (facts, avatar) = try facts()
         let encoder = try await backend().audioEncoder(avatar.model(.audioEncoder), threads: 1)
         let features = try await SpeechFeatures(
-            of: media.speech(at: Program.root.appending(path: facts.audio)), encoder: encoder)
+            of: media.speech(at: Repository.root.appending(path: facts.audio)), encoder: encoder)
         let golden = try Data(contentsOf: Self.golden.appending(path: "rows.f32")).withUnsafeBytes { bytes in
             (0..<bytes.count / 4).map {
                 Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self)))
@@ -64,7 +65,7 @@ struct ParityTests {
         let engine = try await Engine(avatar, backend: backend(), media: media)
         let squares = try await media.template(at: Self.golden.appending(path: "squares.mkv"), memory: 50_000_000)
         #expect(squares.frameCount == facts.count && facts.count == 100)
-        let speech = try await media.speech(at: Program.root.appending(path: facts.audio))
+        let speech = try await media.speech(at: Repository.root.appending(path: facts.audio))
         var count = 0
         for try await frame in engine.frames(for: speech, range: facts.first..<facts.first + facts.count) {
             #expect(frame.square.corners == facts.squares[count])

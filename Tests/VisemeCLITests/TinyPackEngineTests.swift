@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VisemeTestSupport
 import Viseme
 import VisemeFFmpeg
 import VisemeONNX
@@ -24,10 +25,10 @@ private actor Samples: SpeechReader {
 
 @Suite(
     "The whole engine on the tiny pack",
-    .enabled(if: Program.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
+    .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
 struct TinyPackEngineTests {
     private func engine(_ url: URL) async throws -> Engine {
-        let library: String = try #require(Program.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
+        let library: String = try #require(Repository.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
         return try await Engine(Avatar(contentsOf: url), backend: ONNXBackend(libraryPath: library), media: FFmpeg())
     }
 
@@ -139,9 +140,9 @@ struct TinyPackEngineTests {
 /// The default avatar's own golden tensors: what the training framework answered.
 @Suite(
     "The default avatar's golden tensors",
-    .enabled(if: Program.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
+    .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
 struct RobinGoldenTests {
-    private static let pack = Program.root.appending(path: "avatars/robin.avatar")
+    private static let pack = Repository.root.appending(path: "avatars/robin.avatar")
 
     private func floats(_ name: String) throws -> [Float] {
         try Data(contentsOf: Self.pack.appending(path: name)).withUnsafeBytes { bytes in
@@ -157,7 +158,7 @@ struct RobinGoldenTests {
         try avatar.verify()
         let golden = try #require(avatar.manifest.golden?.first { $0.role == role })
         let expected = try floats(golden.output)
-        let backend = try ONNXBackend(libraryPath: #require(Program.onnxRuntime as String?))
+        let backend = try ONNXBackend(libraryPath: #require(Repository.onnxRuntime as String?))
         let result: [Float]
         switch role {
         case .audioEncoder:

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VisemeTestSupport
 import Viseme
 import VisemeFFmpeg
 
@@ -129,7 +130,7 @@ struct CodecTests {
         let one = Case(file: "a.mp3", options: ["-c:a", "libmp3lame"], mp4: "", mov: "", mkv: "")
         let url = try make(one, seconds: 5)
         var bytes = try [UInt8](Data(contentsOf: url))
-        var numbers = Seeded(state: 11)
+        var numbers = SeededRandom(11)
         for index in bytes.count / 2..<bytes.count / 2 + 3000 {
             bytes[index] = UInt8.random(in: 0...255, using: &numbers)
         }

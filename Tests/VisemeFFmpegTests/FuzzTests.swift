@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VisemeTestSupport
 import Viseme
 import VisemeFFmpeg
 
@@ -73,7 +74,7 @@ struct FuzzTests {
     func mutations(kind: Kind) async throws {
         let bytes = try await valid(kind)
         let url = scratch.file(kind == .png ? "0.png" : "changed.\(kind.rawValue)")
-        var numbers = Seeded(state: 1)
+        var numbers = SeededRandom(1)
         for round in 0..<100 {
             var changed = bytes
             // Half of the changes go where the structure is: the first kilobyte.
@@ -91,7 +92,7 @@ struct FuzzTests {
     @Test("A damaged sound source makes the writer throw or write a whole file, seed 2")
     func writers() async throws {
         let bytes = try await valid(.mp4)
-        var numbers = Seeded(state: 2)
+        var numbers = SeededRandom(2)
         for round in 0..<40 {
             var changed = bytes
             for _ in 0..<4 {

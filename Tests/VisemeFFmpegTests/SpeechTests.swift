@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VisemeTestSupport
 import Viseme
 import VisemeFFmpeg
 
@@ -11,7 +12,7 @@ struct SpeechTests {
 
     @Test("Mono PCM16 at 16 kHz is read exactly, divided by 32768", arguments: [1, 800, 2999, 3000, 16_000, 40_001])
     func exact(count: Int) async throws {
-        var numbers = Seeded(state: UInt64(count))
+        var numbers = SeededRandom(count)
         let values = (0..<count).map { _ in Int.random(in: -32_768...32_767, using: &numbers) }
         let wave = Wave(channels: [values.map { Double($0) / 32_768 }])
         let samples = try await speech(at: scratch.write(wave.bytes, "a.wav"))

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VisemeTestSupport
 import Viseme
 
 @testable import VisemeFFmpeg
@@ -27,7 +28,7 @@ struct TemplateTests {
         var truth: [Image] = []
         for number in 0..<260 { truth.append(try await straight.frame(at: number)) }
         let other = try await backend.template(at: url, memory: memory)
-        var numbers = Seeded(state: 7)
+        var numbers = SeededRandom(7)
         let order = [259, 0, 100, 99, 101, 258, 259] + (0..<40).map { _ in Int.random(in: 0..<260, using: &numbers) }
         for number in order {
             #expect(try await other.frame(at: number) == truth[number], "frame \(number)")

@@ -1,16 +1,17 @@
 import COnnxRuntime
 import Foundation
 import Testing
+import VisemeTestSupport
 import Viseme
 
 @testable import VisemeONNX
 
-@Suite("ONNX Runtime library", .enabled(if: Runtime.isExpected, "ONNX Runtime is not in .deps: run make setup"))
+@Suite("ONNX Runtime library", .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
 struct LibraryTests {
     @Test("It is opened from a path and names its version")
     func opens() throws {
         let library = try Runtime.backend().library
-        #expect(library.path == Runtime.path)
+        #expect(library.path == Repository.onnxRuntime)
         let parts = library.version.split(separator: ".").compactMap { Int($0) }
         #expect(parts.count >= 2 && parts[0] == 1 && parts[1] >= VISEME_ORT_API_VERSION)
     }
@@ -148,8 +149,10 @@ struct SearchTests {
         if let named = ProcessInfo.processInfo.environment["VISEME_ONNXRUNTIME"], !named.isEmpty {
             #expect(places == [named])
         } else {
-            #expect(places.first == FileManager.default.currentDirectoryPath + "/.deps/onnxruntime/lib/" + Runtime.name)
-            #expect(places.last == Runtime.name)
+            #expect(
+                places.first == FileManager.default.currentDirectoryPath + "/.deps/onnxruntime/lib/"
+                    + Repository.libraryName)
+            #expect(places.last == Repository.libraryName)
             #expect(places.count >= 3)
         }
     }

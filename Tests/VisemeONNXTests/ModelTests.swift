@@ -1,10 +1,11 @@
 import Foundation
 import Testing
+import VisemeTestSupport
 import Viseme
 
 @testable import VisemeONNX
 
-@Suite("Models on ONNX Runtime", .enabled(if: Runtime.isExpected, "ONNX Runtime is not in .deps: run make setup"))
+@Suite("Models on ONNX Runtime", .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
 struct ModelTests {
     static let pixels = 320 * 320
 

@@ -26,7 +26,7 @@ typedef struct VisemeOrtTensorInfo VisemeOrtTensorInfo;
 
 enum { VISEME_ORT_FLOAT = 1 };             // ONNXTensorElementDataType
 enum { VISEME_ORT_LOGGING_ERROR = 3 };     // OrtLoggingLevel
-enum { VISEME_ORT_OPTIMIZE_ALL = 99 };     // GraphOptimizationLevel
+enum { VISEME_ORT_OPTIMIZE_NONE = 0, VISEME_ORT_OPTIMIZE_ALL = 99 };  // GraphOptimizationLevel
 enum { VISEME_ORT_ARENA_ALLOCATOR = 1 };   // OrtAllocatorType
 enum { VISEME_ORT_MEMORY_DEFAULT = 0 };    // OrtMemType
 

@@ -91,9 +91,9 @@ public struct Avatar: Sendable {
         return ModelFile(description, at: try member(description.file))
     }
 
-    /// Reads every model and checks its SHA-256.
+    /// Checks the SHA-256 of every model, file or folder.
     public func verify() throws {
-        for description in manifest.models { _ = try model(description.role).read() }
+        for description in manifest.models { try model(description.role).verify() }
     }
 
     /// Opens the template and checks that its frames are as many and as large as the manifest says.

@@ -52,19 +52,7 @@ public struct AvatarImporter: Sendable {
                 try files.createDirectory(at: partial.appending(path: "frames"), withIntermediateDirectories: true)
             }
             try await build(from: source, in: partial)
-            try Self.creating(target) {
-                // The old pack steps aside first, so that there is always one complete pack.
-                let old = partial.appendingPathExtension("old")
-                let replaces = files.fileExists(atPath: target.path)
-                if replaces { try files.moveItem(at: target, to: old) }
-                do {
-                    try files.moveItem(at: partial, to: target)
-                } catch {
-                    if replaces { try? files.moveItem(at: old, to: target) }  // the first error is the one that counts
-                    throw error
-                }
-                if replaces { try files.removeItem(at: old) }
-            }
+            try FinishedOutput.publish(partial, as: target)
         } catch {
             try? files.removeItem(at: partial)  // the first error is the one that counts
             throw error

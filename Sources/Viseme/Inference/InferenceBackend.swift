@@ -1,3 +1,5 @@
+public import Foundation
+
 /// Loads models and runs them. ONNX Runtime and Core ML stand behind this protocol.
 public protocol InferenceBackend: Sendable {
     /// The backend's name on the command line and in reports: "onnx".
@@ -58,4 +60,21 @@ public protocol Generator: Sendable {
     ///   - audio: (1, 32, 16, 16) row-major: the feature window's 16×512 values.
     /// - Returns: (1, 3, S, S) row-major, B G R in 0…1.
     func generate(image: [Float], audio: [Float]) async throws -> [Float]
+}
+
+/// Runs any network of this family and gives any of its tensors: how converted models are proved and compared.
+public protocol TensorRunner: Sendable {
+    /// Runs a model once.
+    ///
+    /// - Parameters:
+    ///   - model: The bytes of an ONNX file.
+    ///   - inputs: Every input: name, row-major values, shape.
+    ///   - outputs: The tensors that are wanted: name and shape.
+    ///   - optimised: False for the operations exactly as written, one by one.
+    /// - Returns: The values of every wanted tensor, row-major.
+    /// - Throws: `.badData` when the model cannot be run.
+    func run(
+        _ model: Data, inputs: [(name: String, values: [Float], shape: [Int])], outputs: [(name: String, shape: [Int])],
+        optimised: Bool
+    ) async throws -> [[Float]]
 }

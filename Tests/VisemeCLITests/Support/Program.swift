@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VisemeTestSupport
 
 #if canImport(Glibc)
     import Glibc
@@ -9,8 +10,6 @@ import Testing
 
 /// The `viseme` that was built with these tests.
 enum Program {
-    static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..").standardized
-
     /// The executable lies beside the test bundle's resources, or some folders above them (macOS).
     static let url: URL? = {
         var folder = Bundle.module.bundleURL
@@ -21,22 +20,6 @@ enum Program {
         }
         return nil
     }()
-
-    #if os(macOS)
-        private static let libraryName = "libonnxruntime.dylib"
-    #else
-        private static let libraryName = "libonnxruntime.so"
-    #endif
-
-    /// ONNX Runtime: VISEME_ONNXRUNTIME, or what `make setup` put into `.deps`.
-    static let onnxRuntime: String? = {
-        if let named = ProcessInfo.processInfo.environment["VISEME_ONNXRUNTIME"], !named.isEmpty { return named }
-        let path = root.appending(path: ".deps/onnxruntime/lib/\(libraryName)").path
-        return FileManager.default.fileExists(atPath: path) ? path : nil
-    }()
-
-    /// Whether the tests that run models can run; where CI must run them they do, and fail without the library.
-    static let canRunModels = onnxRuntime != nil || ProcessInfo.processInfo.environment["CI"] == "true"
 
     /// How a run ended.
     struct Outcome {
@@ -80,7 +63,7 @@ enum Program {
         process.arguments = script.map { ["-c", $0, viseme.path] + arguments } ?? arguments
         process.currentDirectoryURL = folder
         var variables = ProcessInfo.processInfo.environment
-        variables["VISEME_ONNXRUNTIME"] = onnxRuntime
+        variables["VISEME_ONNXRUNTIME"] = Repository.onnxRuntime
         variables.merge(environment) { $1 }
         process.environment = variables
         let temporary = FileManager.default.temporaryDirectory
@@ -108,20 +91,6 @@ enum Program {
         environment: [String: String] = [:]
     ) async throws -> Outcome {
         try await start(arguments, in: folder, script: script, input: input, environment: environment).outcome()
-    }
-}
-
-/// A folder that exists while a test runs.
-func withTemporaryFolder<Result>(_ body: (URL) async throws -> Result) async throws -> Result {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "viseme-cli-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    do {
-        let result = try await body(folder)
-        try FileManager.default.removeItem(at: folder)
-        return result
-    } catch {
-        try? FileManager.default.removeItem(at: folder)  // the test's own error counts
-        throw error
     }
 }
 

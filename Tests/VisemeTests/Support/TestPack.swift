@@ -1,20 +1,6 @@
 import Foundation
 import Viseme
 
-/// A folder that exists while a test runs.
-func withTemporaryFolder<Result>(_ body: (URL) async throws -> Result) async throws -> Result {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "viseme-test-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    do {
-        let result = try await body(folder)
-        try FileManager.default.removeItem(at: folder)
-        return result
-    } catch {
-        try? FileManager.default.removeItem(at: folder)  // the test's own error counts
-        throw error
-    }
-}
-
 /// A pack with small numbers whose models are only names.
 struct TestPack {
     var frames = 5

@@ -1,0 +1,68 @@
+import ArgumentParser
+import Foundation
+import Viseme
+import VisemeModels
+import VisemeONNX
+
+/// `viseme convert`.
+struct ConvertCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "convert",
+        abstract: "Turn a checkpoint, an ONNX file or a Core ML package into ONNX or Core ML.",
+        discussion: """
+            Every tensor of the network must be in the source with its exact shape, and every tensor of the source must be used. \
+            The result is read back, run, and compared with what the source computes; above the tolerance nothing is written.
+            """)
+
+    enum Audio: String, ExpressibleByArgument, CaseIterable {
+        case ave, hubert, wenet
+    }
+
+    enum Precision: String, ExpressibleByArgument, CaseIterable {
+        case fp32, fp16
+    }
+
+    @Argument(help: "The model: .pth, .pt, .safetensors, .onnx or .mlpackage.")
+    var source: String
+
+    @Argument(help: "The model to write: ends in .onnx or .mlpackage.")
+    var target: String
+
+    @Option(help: "How weights are stored. An fp16 Core ML package computes in Float16 as well.")
+    var precision = Precision.fp32
+
+    @Option(help: "What a checkpoint's audio branch reads; only HuBERT models need it said.")
+    var audio: Audio?
+
+    @Flag(help: "Convert a network that was never trained. For tests; the result is stamped.")
+    var allowUntrained = false
+
+    @Flag(help: "Replace an existing file.")
+    var force = false
+
+    @Flag(help: "Print the report as JSON.")
+    var json = false
+
+    @Option(help: ArgumentHelp("ONNX Runtime's shared library.", valueName: "path"))
+    var onnxruntime: String?
+
+    func run() async throws {
+        var converter = ModelConverter(
+            tool: "viseme \(VisemeCommand.version)", runner: try ONNXBackend(libraryPath: onnxruntime))
+        converter.precision = precision == .fp16 ? .fp16 : .fp32
+        converter.audio = audio.flatMap { GeneratorArchitecture.Audio(rawValue: $0.rawValue) }
+        converter.allowUntrained = allowUntrained
+        let report = try await converter.convert(URL(filePath: source), to: URL(filePath: target), overwrite: force)
+        if json { return try Terminal.printJSON(report) }
+        print("\(target): \(report.family), \(precision.rawValue), SHA-256 \(report.resultSHA256)")
+        print("  source SHA-256 \(report.sourceSHA256), \(report.verdict.kind.rawValue)")
+        if report.verdict.kind == .initialShape {
+            Terminal.print(
+                "warning: the weights still have the shape of initial values: was this training long enough?")
+        }
+        print("  proved against the source's own arithmetic (\(report.runtime)), at most \(report.tolerance):")
+        for difference in report.proof { print("    \(difference.line)") }
+        if !report.precisionGap.isEmpty { print("  what \(precision.rawValue) costs against fp32:") }
+        for difference in report.precisionGap { print("    \(difference.line)") }
+    }
+}

@@ -1,0 +1,93 @@
+public import Viseme
+
+/// Which network of this family a model is.
+public enum ModelFamily: Sendable, Equatable {
+    /// Mel windows → feature rows.
+    case audioEncoder
+    /// Roi and feature window → mouth.
+    case generator(GeneratorArchitecture)
+
+    /// What it does in the pipeline.
+    public var role: ModelRole {
+        switch self {
+        case .audioEncoder: .audioEncoder
+        case .generator: .generator
+        }
+    }
+
+    /// In words: "generator, ave audio, full width (32,64,128,256,512), 320 px".
+    public var text: String {
+        switch self {
+        case .audioEncoder: "audio encoder, (B,1,80,16) → (B,512)"
+        case .generator(let generator):
+            "generator, \(generator.audio.rawValue) audio \(generator.audio.shape), \(generator.widthName) width \(generator.channels), \(generator.imageSize) px"
+        }
+    }
+
+    /// The family of a state dict, or nil.
+    init?(of state: StateDict, audio: GeneratorArchitecture.Audio? = nil) throws {
+        if AudioEncoderArchitecture.matches(state) {
+            self = .audioEncoder
+        } else if GeneratorArchitecture.matches(state) {
+            self = .generator(try GeneratorArchitecture(of: state, audio: audio))
+        } else {
+            return nil
+        }
+    }
+
+    /// The network that a state dict holds.
+    func graph(_ state: StateDict) throws -> ModelGraph {
+        var network = NetworkBuilder(self == .audioEncoder ? try AudioEncoderArchitecture.renamed(state) : state)
+        switch self {
+        case .audioEncoder: return try AudioEncoderArchitecture.graph(&network)
+        case .generator(let architecture): return try architecture.graph(&network)
+        }
+    }
+
+    /// The family of a graph whose names say nothing: the architecture that has the same operations and shapes throughout, or nil.
+    static func recognised(_ graph: ModelGraph) throws -> (family: ModelFamily, named: ModelGraph)? {
+        let folded = graph.folded()
+        guard let family = candidate(folded) else { return nil }
+        let architecture = try family.outline().folded()
+        guard folded.nodes.count == architecture.nodes.count,
+            try folded.aligned(with: architecture).allSatisfy({ $0.1 != nil })
+        else { return nil }
+        return (family, try folded.named(like: architecture))
+    }
+
+    /// The architecture with zeros for weights.
+    private func outline() throws -> ModelGraph {
+        var network = NetworkBuilder(outline: ())
+        switch self {
+        case .audioEncoder: return try AudioEncoderArchitecture.graph(&network)
+        case .generator(let architecture): return try architecture.graph(&network)
+        }
+    }
+
+    private static func candidate(_ graph: ModelGraph) -> ModelFamily? {
+        func axes(_ tensor: TensorDescription) -> [Int] {
+            tensor.shape.dropFirst().map { axis in if case .fixed(let length) = axis { length } else { 1 } }
+        }
+        let inputs = graph.inputs.map(axes)
+        if inputs == [[1, 80, 16]], graph.outputs.map(axes) == [[512]] { return .audioEncoder }
+        guard inputs.count == 2, let image = inputs.first(where: { $0.first == 6 && $0.count == 3 }),
+            let sound = inputs.first(where: { $0 != image }),
+            let audio = GeneratorArchitecture.Audio.allCases.first(where: { $0.shape == sound })
+        else { return nil }
+        // The widths: half of what the downsampling depthwise layers have, and the output of the audio branch's last 3×3.
+        var depthwise: [Int] = []
+        var deepest = 0
+        for node in graph.nodes {
+            guard case .convolution(let convolution) = node.operation, let shape = graph.weights[node.inputs[1]]?.shape
+            else { continue }
+            if convolution.strides == [2, 2], convolution.groups == shape[0] { depthwise.append(shape[0] / 2) }
+            if convolution.padding == [3, 3, 3, 3] { deepest = shape[0] }
+        }
+        let size = image[1]
+        guard (1...1024).contains(deepest), depthwise.count == (size == 320 ? 5 : 4),
+            depthwise.allSatisfy({ (1...1024).contains($0) })
+        else { return nil }
+        let channels = (size == 320 ? Array(depthwise.dropFirst()) : depthwise) + [deepest]
+        return .generator(GeneratorArchitecture(channels: channels, audio: audio, imageSize: size))
+    }
+}

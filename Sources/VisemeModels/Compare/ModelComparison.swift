@@ -1,0 +1,172 @@
+import Foundation
+public import Viseme
+
+/// Two models of the same role, held against each other: weights, outputs, and the first layer that differs.
+public struct ModelComparison: Sendable, Codable {
+    /// The tolerances: |a − b| ≤ absolute + relative · |a|.
+    public struct Tolerance: Sendable, Codable {
+        /// Absolute part.
+        public var absolute: Double
+        /// Relative part.
+        public var relative: Double
+
+        /// Makes a tolerance.
+        public init(absolute: Double, relative: Double) {
+            self.absolute = absolute
+            self.relative = relative
+        }
+    }
+
+    /// Whether the folded weights are equal, bit by bit; nil when the architectures differ.
+    public var weightsAreIdentical: Bool?
+    /// The layers whose weights differ, in the order in which they run.
+    public var weights: [TensorDifference]
+    /// The outputs on every probe.
+    public var outputs: [TensorDifference]
+    /// Every tensor on the first probe, in the order in which they are made.
+    public var layers: [TensorDifference]
+    /// The first of `layers` outside the tolerance.
+    public var firstDifferingLayer: String?
+    /// What kept a part from being compared.
+    public var remarks: [String]
+    /// Whether all outputs are within the tolerance.
+    public var isEqual: Bool
+
+    /// Compares two models.
+    ///
+    /// - Parameters:
+    ///   - a: The one that is trusted; relative differences refer to it.
+    ///   - b: The other one.
+    ///   - runner: What runs both.
+    ///   - everyLayer: Compares every tensor between the layers even when the outputs agree.
+    /// - Throws: `.badData` when they are models of different roles, or one cannot be run.
+    public init(
+        _ a: OpenedModel, _ b: OpenedModel, runner: any TensorRunner, tolerance: Tolerance, everyLayer: Bool = false
+    ) async throws {
+        let (first, second) = (try a.network(), try b.network())
+        guard first.family.role == second.family.role else {
+            throw VisemeError(
+                .badData,
+                "'\(a.url.lastPathComponent)' is an \(first.family.text), '\(b.url.lastPathComponent)' is a \(second.family.text).",
+                hint: "Compare two models of one role.")
+        }
+        let (x, y) = (first.graph.folded(), second.graph.folded())
+        weights = []
+        outputs = []
+        layers = []
+        remarks = []
+        let pairs = try x.aligned(with: y)
+        if first.family == second.family {
+            var identical = true
+            for (node, partner) in pairs {
+                guard case .convolution = node.operation, let partner else { continue }
+                for (name, other) in zip(node.inputs.dropFirst(), partner.inputs.dropFirst()) {
+                    guard let left = x.weights[name], let right = y.weights[other] else { continue }
+                    let (l, r) = (left.floats(), right.floats())
+                    if l.elementsEqual(r, by: { $0.bitPattern == $1.bitPattern }) { continue }
+                    identical = false
+                    weights.append(TensorDifference(node.name + (name == node.inputs[1] ? ".weight" : ".bias"), l, r))
+                }
+            }
+            weightsAreIdentical = identical
+        } else {
+            remarks.append(
+                "the architectures differ: \(first.family.text) against \(second.family.text); only the outputs are compared"
+            )
+        }
+        let probes = ProbeInputs.all(for: x, family: first.family)
+        for probe in probes {
+            let left = try await x.outputs(of: probe, runner: runner)
+            let right = try await y.outputs(
+                of: ProbeInputs.all(for: y, family: second.family).first { $0.name == probe.name } ?? probe,
+                runner: runner)
+            for (l, r) in zip(left, right) {
+                guard l.count == r.count else {
+                    throw VisemeError(
+                        .badData,
+                        "The outputs have \(l.count) and \(r.count) elements: the models are of different sizes.")
+                }
+                outputs.append(TensorDifference(probe.name, l, r))
+            }
+        }
+        isEqual = outputs.allSatisfy { $0.isWithin(absolute: tolerance.absolute, relative: tolerance.relative) }
+        if first.family == second.family, everyLayer || !isEqual {
+            layers = try await Self.layers(x, y, pairs, runner: runner, family: first.family)
+            firstDifferingLayer =
+                layers.first { !$0.isWithin(absolute: tolerance.absolute, relative: tolerance.relative) }?.name
+        }
+        remarks += (outputs + weights).compactMap { difference in difference.remark.map { "\(difference.name): \($0)" }
+        }
+    }
+
+    /// Every tensor that both graphs make, on the first probe. They are fetched in groups, so that memory stays bounded.
+    private static func layers(
+        _ x: ModelGraph, _ y: ModelGraph, _ pairs: [(ModelGraph.Node, ModelGraph.Node?)], runner: any TensorRunner,
+        family: ModelFamily
+    ) async throws -> [TensorDifference] {
+        let shapes = try x.shapes()
+        var groups: [[(ModelGraph.Node, ModelGraph.Node)]] = [[]]
+        var bytes = 0
+        for (node, partner) in pairs {
+            guard let partner else { continue }
+            let size = 4 * (StoredTensor.count(of: shapes[node.output] ?? []) ?? 0)
+            if bytes + size > 150_000_000, !groups[groups.count - 1].isEmpty {
+                groups.append([])
+                bytes = 0
+            }
+            groups[groups.count - 1].append((node, partner))
+            bytes += size
+        }
+        var result: [TensorDifference] = []
+        for group in groups where !group.isEmpty {
+            let left = try await x.values(
+                of: group.map(\.0.output), on: ProbeInputs.all(for: x, family: family)[0], runner: runner)
+            let right = try await y.values(
+                of: group.map(\.1.output), on: ProbeInputs.all(for: y, family: family)[0], runner: runner)
+            for (index, (node, _)) in group.enumerated() {
+                result.append(TensorDifference(node.name, left[index], right[index]))
+            }
+        }
+        return result
+    }
+}
+
+extension OpenedModel {
+    /// The network and its family.
+    ///
+    /// - Throws: what kept it from being read, or that it is none of this family.
+    public func network() throws -> (graph: ModelGraph, family: ModelFamily) {
+        if let problem { throw problem }
+        guard let graph, let family else {
+            throw VisemeError(
+                .unsupported,
+                "'\(url.lastPathComponent)' can be read, but it is neither the audio encoder nor a generator of this family.",
+                hint: "viseme inspect '\(url.path)' shows what it is.")
+        }
+        return (graph, family)
+    }
+}
+
+extension ModelGraph {
+    /// The outputs on a probe.
+    func outputs(of probe: ProbeInputs, runner: any TensorRunner, optimised: Bool = true) async throws -> [[Float]] {
+        let shapes = try shapes()
+        return try await runner.run(
+            ONNXWriter.data(self), inputs: bound(probe, shapes),
+            outputs: outputs.map { ($0.name, shapes[$0.name] ?? []) }, optimised: optimised)
+    }
+
+    /// The values of any tensors on a probe, operations run exactly as written.
+    func values(of names: [String], on probe: ProbeInputs, runner: any TensorRunner) async throws -> [[Float]] {
+        let shapes = try shapes()
+        return try await runner.run(
+            ONNXWriter.data(self, exposing: Set(names)), inputs: bound(probe, shapes),
+            outputs: names.map { ($0, shapes[$0] ?? []) }, optimised: false)
+    }
+
+    private func bound(_ probe: ProbeInputs, _ shapes: [String: [Int]]) -> [(
+        name: String, values: [Float], shape: [Int]
+    )] {
+        zip(inputs, probe.values).map { input, values in (input.name, values, shapes[input.name] ?? []) }
+    }
+}

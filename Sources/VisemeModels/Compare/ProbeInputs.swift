@@ -1,0 +1,76 @@
+import Foundation
+import Viseme
+
+/// Fixed inputs for proving and comparing models: the same numbers on every machine.
+public struct ProbeInputs: Sendable {
+    /// What it is: "seeded noise", "speech".
+    public var name: String
+    /// Values of every input, in the graph's order, for a batch of one.
+    public var values: [[Float]]
+
+    /// Inputs for a network of this family.
+    ///
+    /// The encoder gets noise in the mel's range, digital silence and windows of a synthetic voice. The generator gets
+    /// smooth pictures with the mask of its geometry, with feature windows like a trained encoder's and with silent ones.
+    public static func all(for graph: ModelGraph, family: ModelFamily) -> [ProbeInputs] {
+        switch family {
+        case .audioEncoder:
+            let speech = speechWindows()
+            var probes = [
+                ProbeInputs(name: "seeded noise", values: [noise(1280, seed: 1).map { $0 * 6 - 4 }]),
+                ProbeInputs(name: "digital silence", values: [[Float](repeating: -4, count: 1280)]),
+            ]
+            for index in [7, 15, 25] where (index + 1) * 1280 <= speech.count {
+                probes.append(
+                    ProbeInputs(
+                        name: "speech, window \(index)", values: [Array(speech[index * 1280..<(index + 1) * 1280])]))
+            }
+            return probes
+        case .generator(let generator):
+            let count = generator.audio.shape.reduce(1, *)
+            // A trained encoder's rows: 55 % zeros, the rest up to about 4.
+            let rows = noise(count, seed: 3).map { $0 < 0.55 ? 0 : ($0 - 0.55) * 6 }
+            let sounds = [("seeded rows", rows), ("rows of zeros", [Float](repeating: 0, count: count))]
+            return sounds.map { name, sound in
+                let image = picture(generator.imageSize)
+                let isImageFirst = graph.inputs.first?.shape.dropFirst().first == .fixed(6)
+                return ProbeInputs(name: name, values: isImageFirst ? [image, sound] : [sound, image])
+            }
+        }
+    }
+
+    /// Even numbers in 0…1 from a 64-bit linear congruential generator (Knuth's MMIX constants).
+    static func noise(_ count: Int, seed: UInt64) -> [Float] {
+        var state = seed
+        return (0..<count).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Float(state >> 40) * 0x1p-24
+        }
+    }
+
+    /// Smooth colours with the lower planes masked as the contract's §2 says: (6, S, S).
+    static func picture(_ side: Int) -> [Float] {
+        let mask = side == 160 ? (5, 5, 155, 150) : (5, 5, 315, 310)
+        return (0..<6 * side * side).map { i in
+            let (plane, y, x) = (i / (side * side), i / side % side, i % side)
+            if plane >= 3, side == 160 || side == 320, x >= mask.0, x < mask.2, y >= mask.1, y < mask.3 { return 0 }
+            let wave =
+                sin(Float(x) * 0.05 + Float(plane % 3)) * cos(Float(y) * 0.04) + 0.4 * sin(Float(x + 2 * y) * 0.21)
+            return 0.5 + 0.33 * wave
+        }
+    }
+
+    /// Mel windows of 1.5 s of something speech-like: a harmonic voice that comes three times a second. (n, 80, 16).
+    public static func speechWindows() -> [Float] {
+        let samples = (0..<24000).map { i -> Float in
+            let t = Double(i) / 16000
+            let pitch = 120 + 20 * sin(2 * Double.pi * 2 * t)
+            let voice = (1..<24).reduce(0.0) { $0 + sin(2 * Double.pi * Double($1) * pitch * t) / Double($1) }
+            return Float(voice * (0.5 - 0.5 * cos(2 * Double.pi * 3 * t)) * 0.08)
+        }
+        var timeline = SpeechTimeline()
+        timeline.append(samples)
+        timeline.finish()
+        return timeline.takeWindows(limit: .max).windows
+    }
+}

@@ -1,0 +1,201 @@
+public import Foundation
+public import Viseme
+
+/// Turns a model into another format: every weight accounted for, and nothing under the final name before it was proved.
+public struct ModelConverter: Sendable {
+    /// How weights are stored; a Core ML package of fp16 computes in Float16 as well.
+    public enum Precision: String, Sendable, Codable, CaseIterable {
+        case fp32, fp16
+    }
+
+    /// What a conversion found out.
+    public struct Report: Sendable, Codable {
+        /// The source's and the result's SHA-256.
+        public var sourceSHA256, resultSHA256: String
+        /// The network, in words.
+        public var family: String
+        /// Of the source's weights.
+        public var verdict: TrainingVerdict
+        /// The result as read back against the source's own arithmetic with the same weights, on every probe.
+        public var proof: [TensorDifference]
+        /// The largest difference that `proof` may have.
+        public var tolerance: Double
+        /// fp16 against fp32: what the precision itself costs. Empty for fp32.
+        public var precisionGap: [TensorDifference]
+        /// How the proof was run, in words.
+        public var runtime: String
+    }
+
+    /// Lets networks pass that were never trained; the result is stamped. For tests.
+    public var allowUntrained = false
+    /// How weights are stored.
+    public var precision = Precision.fp32
+    /// What a checkpoint's audio branch reads, where the tensors' shapes do not tell.
+    public var audio: GeneratorArchitecture.Audio?
+    /// Name and version of the program, for the result's metadata.
+    public var tool: String
+    private let runner: any TensorRunner
+
+    /// Makes a converter.
+    ///
+    /// - Parameters:
+    ///   - tool: Name and version of the program, such as "viseme 0.2.0".
+    ///   - runner: What runs source and result.
+    public init(tool: String, runner: any TensorRunner) {
+        self.tool = tool
+        self.runner = runner
+    }
+
+    /// Converts a model.
+    ///
+    /// - Parameters:
+    ///   - source: A checkpoint, an ONNX file or a Core ML package.
+    ///   - target: Ends in `.onnx` or `.mlpackage`.
+    ///   - overwrite: Whether an existing target may be replaced.
+    /// - Throws: `.badData` for a source whose tensors are not exactly the architecture's, that was never trained, or whose
+    ///   conversion does not compute what it computes; `.cannotCreate` when the target exists.
+    public func convert(_ source: URL, to target: URL, overwrite: Bool = false) async throws -> Report {
+        let isPackage = target.pathExtension == "mlpackage"
+        guard isPackage || target.pathExtension == "onnx" else {
+            throw VisemeError(
+                .usage, "'\(target.lastPathComponent)' ends in neither .onnx nor .mlpackage.",
+                hint: "The ending chooses the format.")
+        }
+        guard overwrite || !FileManager.default.fileExists(atPath: target.path) else {
+            throw VisemeError(
+                .cannotCreate, "'\(target.path)' exists.", hint: "Give another name, or --force to replace it.")
+        }
+        let model = try OpenedModel(at: source, audio: audio)
+        let (graph, family) = try model.network()
+        let verdict = model.verdict
+        try check(verdict, of: source)
+        guard graph.unusedTensors.isEmpty else {
+            throw VisemeError(
+                .badData,
+                "'\(source.lastPathComponent)' has tensors that its network does not use: "
+                    + graph.unusedTensors.joined(separator: ", ") + ".",
+                hint: "Export it again; a left-over tensor is a sign that something was not connected.")
+        }
+        let broken = graph.weights.values.filter { tensor in !tensor.floats().allSatisfy(\.isFinite) }.map(\.name)
+            .sorted()
+        guard broken.isEmpty else {
+            throw VisemeError(
+                .badData,
+                "'\(source.lastPathComponent)' has weights that are not numbers: \(broken.joined(separator: ", ")).")
+        }
+
+        let folded = graph.folded()
+        var result = try folded.withWeights(as: precision == .fp16 ? .float16 : .float32)
+        result.computesInHalf = isPackage && precision == .fp16
+        result.metadata = metadata(model, folded, family, verdict)
+        let scratch = target.deletingLastPathComponent().appending(
+            path: ".\(target.lastPathComponent).\(UUID().uuidString).part.\(target.pathExtension)")
+        // What is left of a conversion that failed has no name that anybody uses.
+        defer { try? FileManager.default.removeItem(at: scratch) }
+        if isPackage {
+            let package = try MLProgramWriter.package(result, family: family)
+            try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: true)
+            try package.write(to: scratch)
+        } else {
+            do {
+                try ONNXWriter.data(result).write(to: scratch)
+            } catch {
+                throw VisemeError(
+                    .cannotCreate, "'\(scratch.path)' cannot be written.",
+                    hint: "Is the folder writable, and the disk not full?", cause: error)
+            }
+        }
+        var report = Report(
+            sourceSHA256: model.sha256, resultSHA256: "", family: family.text, verdict: verdict, proof: [],
+            tolerance: family == .audioEncoder ? 1e-4 : 1e-3, precisionGap: [],
+            runtime: isPackage ? "Core ML package, translated, run by ONNX Runtime" : "ONNX Runtime")
+        try await prove(scratch, against: graph, folded, &report)
+        report.resultSHA256 = try ModelFile.sha256(at: scratch)
+        try FinishedOutput.publish(scratch, as: target)
+        return report
+    }
+
+    private func check(_ verdict: TrainingVerdict, of source: URL) throws {
+        guard [.neverTrained, .partly].contains(verdict.kind), !allowUntrained else { return }
+        throw VisemeError(
+            .badData,
+            "'\(source.lastPathComponent)' is \(verdict.kind.rawValue):\n  \(verdict.evidence.joined(separator: "\n  "))",
+            hint:
+                "A mouth driven by such weights stays shut or trembles. Find the trained checkpoint. (--allow-untrained is for tests.)"
+        )
+    }
+
+    /// Reads the result back, compares its weights with what was to be written, and its outputs with the source's arithmetic.
+    private func prove(_ file: URL, against source: ModelGraph, _ folded: ModelGraph, _ report: inout Report)
+        async throws
+    {
+        let back = try OpenedModel(at: file)
+        let (graph, family) = try back.network()
+        let halves = try folded.withWeights(as: precision == .fp16 ? .float16 : .float32)
+        for (node, partner) in try halves.aligned(with: graph) {
+            guard let partner, node.operation == partner.operation else {
+                throw VisemeError(
+                    .internal, "The file that was written lacks the operation '\(node.name)'.",
+                    hint: "Please report this with the source's architecture.")
+            }
+            for (name, other) in zip(node.inputs, partner.inputs) {
+                guard let wanted = halves.weights[name] else { continue }
+                guard let written = graph.weights[other], written.floats() == wanted.floats() else {
+                    throw VisemeError(
+                        .internal, "The weight '\(name)' was not written as it was read.",
+                        hint: "Please report this with the source's architecture.")
+                }
+            }
+        }
+        // The source's own arithmetic: unfolded and unoptimised in fp32; in fp16 its weights rounded as in the file.
+        let reference = precision == .fp16 ? halves : source
+        for probe in ProbeInputs.all(for: graph, family: family) {
+            let own = ProbeInputs.all(for: reference, family: family).first { $0.name == probe.name } ?? probe
+            let expected = try await reference.outputs(of: own, runner: runner, optimised: false)
+            let actual = try await graph.outputs(of: probe, runner: runner)
+            report.proof.append(TensorDifference(probe.name, expected[0], actual[0]))
+            if precision == .fp16 {
+                let full = try await folded.outputs(of: own, runner: runner)
+                report.precisionGap.append(TensorDifference(probe.name, full[0], actual[0]))
+            }
+        }
+        if let worst = report.proof.first(where: { !($0.maximum <= report.tolerance) }) {
+            throw VisemeError(
+                .badData,
+                "The conversion does not compute what its source computes: \(worst.line); allowed is \(report.tolerance).",
+                hint: "Nothing was written. viseme compare shows the first layer that differs.")
+        }
+    }
+
+    private func metadata(_ model: OpenedModel, _ folded: ModelGraph, _ family: ModelFamily, _ verdict: TrainingVerdict)
+        -> [String: String]
+    {
+        var metadata = model.metadata.filter {
+            ["license", "licence", "author", "description"].contains($0.key.lowercased())
+        }
+        metadata["viseme.tool"] = tool
+        metadata["viseme.source"] = model.url.lastPathComponent
+        metadata["viseme.source.sha256"] = model.sha256
+        metadata["viseme.tensors.sha256"] = folded.tensorDigest()
+        metadata["viseme.family"] = family.text
+        metadata["viseme.precision"] = precision.rawValue
+        metadata["viseme.verdict"] = verdict.kind.rawValue
+        if allowUntrained, [.neverTrained, .partly].contains(verdict.kind) {
+            metadata["viseme.untrained"] = "allowed by --allow-untrained"
+        }
+        return metadata
+    }
+}
+
+extension ModelGraph {
+    /// SHA-256 over the weights of the folded network, whatever their names and order: the same in every fp32 format.
+    public func tensorDigest() -> String {
+        let lines = weights.values.map { weight in
+            let digest = weight.floats().map(\.bitPattern.littleEndian).withUnsafeBytes {
+                ModelFile.sha256(of: Data($0))
+            }
+            return "\(weight.shape) \(digest)\n"
+        }
+        return ModelFile.sha256(of: Data(lines.sorted().joined().utf8))
+    }
+}

@@ -1,0 +1,77 @@
+import Foundation
+public import Viseme
+
+/// Runs Core ML packages with a backend that reads ONNX: translated in memory, so that the very package which ships to a
+/// phone is proved on Linux. Other models go to the backend as they are.
+public struct TranslatingBackend: InferenceBackend {
+    /// The backend's own name.
+    public var name: String { backend.name }
+    private let backend: any InferenceBackend
+
+    /// Wraps a backend that reads ONNX files.
+    public init(_ backend: any InferenceBackend) { self.backend = backend }
+
+    /// Loads an audio encoder.
+    public func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
+        guard let translated = try translate(model) else {
+            return try await backend.audioEncoder(model, threads: threads)
+        }
+        return TranslatedAudioEncoder(encoder: try await backend.audioEncoder(translated, threads: threads))
+    }
+
+    /// Loads a generator.
+    public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
+        guard let translated = try translate(model) else { return try await backend.generator(model, threads: threads) }
+        return TranslatedGenerator(generator: try await backend.generator(translated, threads: threads))
+    }
+
+    /// The package as an ONNX model with the names and shapes that the manifest states; nil for what is no package.
+    private func translate(_ model: ModelFile) throws -> ModelFile? {
+        guard model.url.pathExtension == "mlpackage" else { return nil }
+        try model.verify()
+        var graph = try OpenedModel(at: model.url).network().graph
+        // The networks keep the batch apart: a package's batch of one becomes any number.
+        for i in graph.inputs.indices { graph.inputs[i].shape[0] = .batch }
+        for i in graph.outputs.indices { graph.outputs[i].shape[0] = .batch }
+        return ModelFile(model.description.withOpenBatch, contents: try ONNXWriter.data(graph), madeFrom: model.url)
+    }
+}
+
+extension ModelDescription {
+    /// The same description with the first axis of every tensor left open.
+    fileprivate var withOpenBatch: ModelDescription {
+        var description = self
+        for i in description.inputs.indices where !description.inputs[i].shape.isEmpty {
+            description.inputs[i].shape[0] = .batch
+        }
+        for i in description.outputs.indices where !description.outputs[i].shape.isEmpty {
+            description.outputs[i].shape[0] = .batch
+        }
+        return description
+    }
+}
+
+extension RuntimeDescription {
+    fileprivate var translated: RuntimeDescription {
+        var description = self
+        description.runtime = "Core ML package, translated, run by \(runtime)"
+        return description
+    }
+}
+
+private struct TranslatedAudioEncoder: AudioEncoder {
+    let encoder: any AudioEncoder
+    var runtime: RuntimeDescription { encoder.runtime.translated }
+    func encode(_ windows: [Float], count: Int) async throws -> [Float] {
+        try await encoder.encode(windows, count: count)
+    }
+}
+
+private struct TranslatedGenerator: Generator {
+    let generator: any Generator
+    var runtime: RuntimeDescription { generator.runtime.translated }
+    var imageSize: Int { generator.imageSize }
+    func generate(image: [Float], audio: [Float]) async throws -> [Float] {
+        try await generator.generate(image: image, audio: audio)
+    }
+}

@@ -1,0 +1,154 @@
+import Foundation
+import Viseme
+
+extension PackProbes {
+    /// Drives the generator with speech and silence on one picture: mask, colours, mouth, paste.
+    func mouths(_ picture: TemplatePicture, _ sounds: ProbeSounds, _ report: inout DoctorReport) async throws {
+        let compositor = Compositor(avatar.manifest.geometry)
+        let input = compositor.generatorInput(roi: picture.roi, masked: picture.masked)
+        let mouth = try await generator.generate(image: input, audio: sounds.speech)
+        let quiet = try await generator.generate(image: input, audio: sounds.silence)
+        Self.generator(speech: mouth, silence: quiet, &report)
+        guard mouth.allSatisfy(\.isFinite), quiet.allSatisfy(\.isFinite) else {
+            return report.skip(.paste, "the generator has to be mended first")
+        }
+        if let sound = sounds.otherSpeech {
+            difference(
+                "another moment of the speech", mouth, try await generator.generate(image: input, audio: sound), &report
+            )
+        }
+        let answer = try await goldenAnswer(of: .generator, &report)
+        mask(answer, &report)
+        try await colours(answer, input, quiet, sounds.silence, &report)
+        try seam(compositor, picture, quiet, &report)
+    }
+
+    /// Whether the audio changes the mouth, and whether there is a picture at all.
+    static func generator(speech: [Float], silence: [Float], _ report: inout DoctorReport) {
+        guard speech.allSatisfy(\.isFinite), silence.allSatisfy(\.isFinite) else {
+            return report.bad(
+                .generator, "the generator answers with numbers that are not finite",
+                "Convert it again from its checkpoint, in fp32.")
+        }
+        let difference = TensorDifference("speech against silence", speech, silence)
+        let deviation = Self.deviation(speech)
+        if deviation < 0.02 {
+            report.bad(
+                .generator, "the generator draws a uniform grey: deviation \(TensorDifference.text(deviation))",
+                "Convert the trained checkpoint again.")
+        } else if difference.maximum < 0.02 {
+            report.bad(
+                .generator, "the generator ignores the audio: \(difference.line)",
+                "Every sound gives the same mouth. Export it again; look for a constant in place of the audio input.")
+        } else {
+            report.good(
+                .generator, "the audio changes the picture by up to \(TensorDifference.text(difference.maximum)) of 1")
+        }
+    }
+
+    private func difference(_ what: String, _ a: [Float], _ b: [Float], _ report: inout DoctorReport) {
+        let difference = TensorDifference(what, a, b)
+        if difference.maximum < 0.01 {
+            report.bad(
+                .generator, "\(what) gives the same mouth: \(difference.line)", "The audio does not reach the picture.")
+        } else {
+            report.good(
+                .generator, "\(what) gives another mouth, by up to \(TensorDifference.text(difference.maximum)) of 1")
+        }
+    }
+
+    /// The generator's golden answer proves the mask. Without one, a mask that no training used is an error, and one that other
+    /// packages use is left alone.
+    private func mask(_ answer: GoldenAnswer, _ report: inout DoctorReport) {
+        let mask = avatar.manifest.geometry.mask
+        let training = CropGeometry.training(roi: avatar.manifest.geometry.roi)?.mask
+        if answer == .equal {
+            report.good(.crop, "the mask \(mask): the generator's golden answer belongs to it")
+        } else if answer == .otherMask {
+            report.bad(
+                .crop, "the mask is \(mask), the generator's golden answer belongs to \(training ?? [])",
+                "Correct \"mask\" of \"geometry\" in avatar.json.")
+        } else if training == nil || mask == training {
+            report.good(.crop, "the mask \(mask)")
+        } else if avatar.manifest.precut != nil || mask == CropGeometry.flattenedMask {
+            report.skip(
+                .crop,
+                "the mask is \(mask), that of the original training \(training ?? []): nothing in the pack says which is right"
+            )
+        } else {
+            report.bad(
+                .crop, "the mask is \(mask), that of training \(training ?? [])",
+                "Correct \"mask\" of \"geometry\" in avatar.json.")
+        }
+    }
+
+    /// The picture that the generator redraws must be like the one it was given; if it is more so with red and blue exchanged,
+    /// they are.
+    private func colours(
+        _ answer: GoldenAnswer, _ input: [Float], _ quiet: [Float], _ silence: [Float], _ report: inout DoctorReport
+    ) async throws {
+        let declared = avatar.manifest.colourOrder.rawValue
+        let advice = "The model wants RGB, the pack says \(declared). Export it for \(declared)."
+        if answer == .equal { return report.good(.colour, "\(declared): the generator's golden answer says so") }
+        if answer == .exchangedColours {
+            return report.bad(
+                .colour, "the generator gives its golden answer with red and blue exchanged, and only so", advice)
+        }
+        let side = avatar.manifest.geometry.roi
+        let answered = try await generator.generate(image: Planes.exchanged(input, side: side), audio: silence)
+        let original = Array(input[..<(3 * side * side)])
+        let asIs = TensorDifference("as declared", original, quiet).mean
+        let exchanged = TensorDifference("exchanged", original, Planes.exchanged(answered, side: side)).mean
+        // 0.1: what hardly resembles the input in either order is no evidence for one of them.
+        if exchanged < 0.6 * asIs, exchanged < 0.1 {
+            report.bad(
+                .colour,
+                "the generator redraws the picture better with red and blue exchanged: within "
+                    + "\(TensorDifference.text(exchanged)) instead of \(TensorDifference.text(asIs))", advice)
+        } else {
+            report.good(
+                .colour,
+                "\(declared): the picture is redrawn within \(TensorDifference.text(asIs)), with red and blue exchanged "
+                    + "within \(TensorDifference.text(exchanged))")
+        }
+    }
+
+    /// The step across the border of the pasted square must be like the steps on both sides of it.
+    private func seam(
+        _ compositor: Compositor, _ picture: TemplatePicture, _ mouth: [Float], _ report: inout DoctorReport
+    ) throws {
+        let (template, square) = (picture.frame, picture.square)
+        let pasted = try compositor.paste(mouth: mouth, crop: picture.crop, into: template, at: square)
+        func step(_ image: Image, _ offset: Int) -> Double {
+            var (sum, count) = (0.0, 0)
+            func add(_ x1: Int, _ y1: Int, _ x2: Int, _ y2: Int) {
+                guard [x1, x2].allSatisfy((0..<image.width).contains), [y1, y2].allSatisfy((0..<image.height).contains)
+                else {
+                    return
+                }
+                let (one, two) = ((y1 * image.width + x1) * 3, (y2 * image.width + x2) * 3)
+                for c in 0..<3 { sum += Double(abs(Int(image.bytes[one + c]) - Int(image.bytes[two + c]))) }
+                count += 3
+            }
+            let (right, bottom) = (square.x + square.size - offset, square.y + square.size - offset)
+            for i in 0..<square.size {
+                add(square.x + offset - 1, square.y + i, square.x + offset, square.y + i)
+                add(right, square.y + i, right - 1, square.y + i)
+                add(square.x + i, square.y + offset - 1, square.x + i, square.y + offset)
+                add(square.x + i, bottom, square.x + i, bottom - 1)
+            }
+            return sum / Double(max(1, count))
+        }
+        // The paste's own edge, and the edge of the generated part inside the crop's border.
+        let inner = max(1, square.size * avatar.manifest.geometry.border / avatar.manifest.geometry.crop)
+        let steps = [0, inner, inner + 1].map { (step(pasted, $0), step(template, $0)) }
+        let worst = steps.max { $0.0 - $0.1 < $1.0 - $1.1 } ?? (0, 0)
+        let figures =
+            "steps by \(TensorDifference.text(worst.0)) grey levels, the template by \(TensorDifference.text(worst.1))"
+        if worst.0 > 2 * worst.1 + 8 {
+            report.bad(.paste, "a seam: the border \(figures)", "Is \"geometry\" that of training?")
+        } else {
+            report.good(.paste, "no seam: the border \(figures)")
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import Foundation
+import Viseme
+
+extension PackProbes {
+    /// How a network's answer compares with the training framework's, and what explains a difference.
+    enum GoldenAnswer {
+        case absent, equal, exchangedColours, otherMask, different
+    }
+
+    /// Runs a network on its golden inputs. Of several goldens the first one that differs counts.
+    func goldenAnswer(of role: ModelRole, _ report: inout DoctorReport) async throws -> GoldenAnswer {
+        var answer = GoldenAnswer.absent
+        for golden in avatar.manifest.golden ?? [] where golden.role == role {
+            let expected: [Float]
+            var network: GoldenNetwork
+            do {
+                expected = try FeatureDump(at: avatar.member(golden.output)).values
+                network = try GoldenNetwork(golden, of: avatar, encoder: encoder, generator: generator)
+            } catch {
+                report.bad(.files, "\(error)", "Restore the pack's golden files.")
+                return .different
+            }
+            let actual = try await network.answer()
+            guard actual.count == expected.count, !actual.isEmpty else {
+                let counts = "\(golden.output) has \(expected.count) values, the \(role.rawValue) gives \(actual.count)"
+                report.bad(.golden, counts, "Restore the pack's golden files.")
+                return .different
+            }
+            let difference = TensorDifference("\(role.rawValue) on its golden input", expected, actual)
+            if difference.maximum <= golden.tolerance {
+                let text = TensorDifference.text(difference.maximum)
+                report.good(.golden, "\(role.rawValue): what the training framework gave, within \(text)")
+                answer = .equal
+                continue
+            }
+            report.bad(
+                .golden, "not what the training framework gave: \(difference.line)",
+                difference.remark
+                    ?? "Compare it with its checkpoint: viseme compare CHECKPOINT.pth MODEL names the first layer that differs."
+            )
+            guard role == .generator else { return .different }
+            func isGolden(_ values: [Float]) -> Bool {
+                TensorDifference("", expected, values).maximum <= golden.tolerance
+            }
+            let exchanged = try await network.answer(exchangingColours: true)
+            if isGolden(Planes.exchanged(exchanged, side: network.geometry.roi)) { return .exchangedColours }
+            if let training = CropGeometry.training(roi: avatar.manifest.geometry.roi) {
+                network.geometry.mask = training.mask
+                if isGolden(try await network.answer()) { return .otherMask }
+            }
+            return .different
+        }
+        if answer == .absent { report.skip(.golden, "the pack has none for the \(role.rawValue)") }
+        return answer
+    }
+}
+
+/// A network with its golden inputs.
+private struct GoldenNetwork {
+    let role: ModelRole
+    let first: Data
+    let audio: [Float]
+    let encoder: any AudioEncoder
+    let generator: any Generator
+    var geometry: CropGeometry
+
+    init(
+        _ golden: AvatarManifest.Golden, of avatar: Avatar, encoder: any AudioEncoder, generator: any Generator
+    ) throws {
+        role = golden.role
+        geometry = avatar.manifest.geometry
+        (self.encoder, self.generator) = (encoder, generator)
+        let wanted = role == .generator ? 2 : 1
+        guard golden.inputs.count == wanted else {
+            throw VisemeError(
+                .badData,
+                "avatar.json: the golden of the \(role.rawValue) has \(golden.inputs.count) inputs, expected \(wanted)."
+            )
+        }
+        first = try Data(contentsOf: avatar.member(golden.inputs[0]))
+        audio = try FeatureDump(at: avatar.member(golden.inputs[wanted - 1])).values
+        let side = geometry.roi
+        switch role {
+        case .audioEncoder:
+            guard !audio.isEmpty, audio.count % 1280 == 0 else {
+                throw VisemeError(
+                    .badData, "'\(golden.inputs[0])' has \(audio.count) values, expected windows of 1280.")
+            }
+        case .generator:
+            guard first.count == side * side * 3, audio.count == 8192 else {
+                throw VisemeError(
+                    .badData,
+                    "The generator's golden inputs have \(first.count) bytes and \(audio.count) values, expected a roi of "
+                        + "\(side)×\(side)×3 bytes and a feature window of 8192 values.")
+            }
+        }
+    }
+
+    func answer(exchangingColours: Bool = false) async throws -> [Float] {
+        guard role == .generator else { return try await encoder.encode(audio, count: audio.count / 1280) }
+        let roi = Image(width: geometry.roi, height: geometry.roi, bytes: [UInt8](first))
+        let compositor = Compositor(geometry)
+        let image = compositor.generatorInput(roi: roi, masked: compositor.masked(roi))
+        return try await generator.generate(
+            image: exchangingColours ? Planes.exchanged(image, side: geometry.roi) : image, audio: audio)
+    }
+}
+
+/// Pictures as the generator has them: planes of blue, green and red.
+enum Planes {
+    /// Blue and red exchanged, in every three planes of `side` × `side`.
+    static func exchanged(_ planes: [Float], side: Int) -> [Float] {
+        let plane = side * side
+        var result: [Float] = []
+        result.reserveCapacity(planes.count)
+        for start in stride(from: 0, to: planes.count / plane, by: 3) {
+            for c in [2, 1, 0] { result += planes[(start + c) * plane..<(start + c + 1) * plane] }
+        }
+        return result
+    }
+}
+
+extension CropGeometry {
+    /// What models of this image size were trained with; nil for a size that nobody trained.
+    static func training(roi: Int) -> CropGeometry? {
+        switch roi {
+        case 320: .standard
+        case 160: CropGeometry(crop: 168, roi: 160, border: 4, mask: [5, 5, 155, 150])
+        default: nil
+        }
+    }
+
+    /// The rectangle that flattened ONNX packages mask in their images of 320 pixels.
+    static let flattenedMask = [5, 5, 311, 306]
+}

@@ -1,0 +1,335 @@
+public import Foundation
+import SwiftProtobuf
+import Viseme
+
+/// Reads ONNX files.
+public enum ONNXReader {
+    static func model(_ data: Data, name: String) throws -> Onnx_ModelProto {
+        do {
+            let model = try Onnx_ModelProto(serializedBytes: data)
+            guard model.hasGraph else { throw VisemeError(.badData, "'\(name)' has no graph.") }
+            return model
+        } catch let error as VisemeError {
+            throw error
+        } catch {
+            throw VisemeError(
+                .badData, "'\(name)' is not an ONNX model: its \(data.count) bytes cannot be decoded.",
+                hint: "The file is damaged or incomplete: export or fetch it again.", cause: error)
+        }
+    }
+
+    /// Reads a network of this family.
+    ///
+    /// - Throws: `.badData` for damaged files, `.unsupported` naming an operation that these networks do not have.
+    public static func graph(_ data: Data, name: String) throws -> ModelGraph {
+        try graph(model(data, name: name))
+    }
+
+    static func graph(_ model: Onnx_ModelProto) throws -> ModelGraph {
+        var reading = try Reading(model)
+        let graph = try reading.graph()
+        _ = try graph.shapes()
+        return graph
+    }
+
+    static func metadata(_ model: Onnx_ModelProto) -> [String: String] {
+        var metadata = Dictionary(
+            model.metadataProps.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+        if !model.producerName.isEmpty {
+            metadata["producer"] = [model.producerName, model.producerVersion].filter { !$0.isEmpty }.joined(
+                separator: " ")
+        }
+        return metadata
+    }
+
+    /// One pass over the nodes. Shapes are followed for a batch of one, so that what a graph computes about its own shapes is a constant.
+    private struct Reading {
+        let model: Onnx_ModelProto
+        var graphInputs: [TensorDescription] = []
+        var shapes: [String: [Int]] = [:]
+        var numbers: [String: ONNXNumbers] = [:]
+        var initializers: [String: Onnx_TensorProto] = [:]
+        var weights: [String: StoredTensor] = [:]
+        var alias: [String: String] = [:]
+        var nodes: [ModelGraph.Node] = []
+
+        init(_ model: Onnx_ModelProto) throws {
+            self.model = model
+            for tensor in model.graph.initializer {
+                guard initializers.updateValue(tensor, forKey: tensor.name) == nil else {
+                    throw VisemeError(.badData, "Two weights are called '\(tensor.name)'.")
+                }
+            }
+            for input in model.graph.input where initializers[input.name] == nil {
+                let description = try input.tensor()
+                graphInputs.append(description)
+                shapes[input.name] = description.shape.map { axis in
+                    if case .fixed(let length) = axis { length } else { 1 }
+                }
+            }
+        }
+
+        mutating func graph() throws -> ModelGraph {
+            let opset = model.opsetImport.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }?.version ?? 0
+            guard (7...99).contains(opset) else {
+                throw VisemeError(.unsupported, "The model uses ONNX operator set \(opset), expected 7 or later.")
+            }
+            for node in model.graph.node { try read(node) }
+            var outputs: [TensorDescription] = []
+            for output in model.graph.output {
+                let source = resolve(output.name)
+                guard let shape = shapes[source], !shape.isEmpty else {
+                    throw VisemeError(.badData, "Nothing makes the output '\(output.name)'.")
+                }
+                // Inside the graph a tensor has one name: the output's.
+                for i in nodes.indices {
+                    if nodes[i].output == source { nodes[i].output = output.name }
+                    nodes[i].inputs = nodes[i].inputs.map { $0 == source ? output.name : $0 }
+                }
+                outputs.append(
+                    TensorDescription(name: output.name, shape: [.batch] + shape.dropFirst().map { .fixed($0) }))
+            }
+            let isDynamic = graphInputs.allSatisfy { $0.shape.first == .batch }
+            if !isDynamic { for i in outputs.indices { outputs[i].shape[0] = .fixed(1) } }
+            var graph = ModelGraph(
+                inputs: graphInputs, outputs: outputs, nodes: nodes, weights: weights,
+                metadata: ONNXReader.metadata(model))
+            graph.unusedTensors = initializers.keys.filter { weights[$0] == nil && numbers[$0] == nil }.sorted()
+            return graph
+        }
+
+        private func resolve(_ name: String) -> String {
+            var name = name
+            var steps = 0
+            while let next = alias[name], steps <= alias.count { (name, steps) = (next, steps + 1) }
+            return name
+        }
+
+        private mutating func number(_ name: String) throws -> ONNXNumbers? {
+            if let known = numbers[name] { return known }
+            guard let tensor = initializers[name], let value = try ONNXNumbers(tensor) else { return nil }
+            numbers[name] = value
+            return value
+        }
+
+        /// A weight, taken over into the graph; float16 stays float16.
+        private mutating func weight(_ name: String, of node: Onnx_NodeProto) throws -> String {
+            let name = resolve(name)
+            if weights[name] != nil { return name }
+            guard let tensor = initializers[name] else {
+                throw VisemeError(
+                    .unsupported, "\(title(node)) takes its weights from '\(name)', which is not stored in the file.")
+            }
+            var stored = try StoredTensor(tensor)
+            guard stored.type.isFloatingPoint else {
+                throw VisemeError(
+                    .unsupported, "\(title(node)) has weights of type \(stored.type.rawValue), expected floating point."
+                )
+            }
+            if stored.type != .float16 { stored = try stored.converted(to: .float32) }
+            weights[name] = stored
+            shapes[name] = stored.shape
+            return name
+        }
+
+        private func title(_ node: Onnx_NodeProto) -> String {
+            "The operation '\(node.name.isEmpty ? node.output.first ?? "?" : node.name)' (\(node.opType))"
+        }
+
+        private mutating func append(_ operation: Operation, _ node: Onnx_NodeProto, _ inputs: [String]) throws {
+            let name = node.name.isEmpty ? node.output[0] : node.name
+            let made = ModelGraph.Node(operation, name: name, inputs: inputs, output: node.output[0])
+            let given = try inputs.map { input in
+                guard let shape = shapes[input] else {
+                    throw VisemeError(.badData, "\(title(node)) reads '\(input)', which nothing before it makes.")
+                }
+                return shape
+            }
+            let shape = try made.shape(of: given)
+            guard let count = StoredTensor.count(of: shape), count <= 1 << 31 else {
+                throw VisemeError(.badData, "\(title(node)) would make \(shape).")
+            }
+            shapes[made.output] = shape
+            nodes.append(made)
+        }
+
+        private mutating func read(_ node: Onnx_NodeProto) throws {
+            guard node.output.count >= 1, node.domain.isEmpty || node.domain == "ai.onnx" else {
+                throw VisemeError(.unsupported, "\(title(node)) of '\(node.domain)' is no standard ONNX operation.")
+            }
+            let data = node.input.first.map { resolve($0) } ?? ""
+            let output = node.output[0]
+            if node.opType == "Constant" {
+                try constant(node)
+            } else if node.opType == "Shape", let shape = shapes[data] {
+                numbers[output] = ONNXNumbers(shape)
+            } else if shapes[data] == nil {
+                try compute(node, data)
+            } else {
+                try readLayer(node, data)
+            }
+        }
+
+        /// Arithmetic on shapes, or a weight that is stored in half precision and cast.
+        private mutating func compute(_ node: Onnx_NodeProto, _ data: String) throws {
+            let isCopy = ["Cast", "Identity"].contains(node.opType) && initializers[data] != nil
+            if isCopy { alias[node.output[0]] = data }
+            let inputs = try node.input.map { try number(resolve($0)) }
+            if isCopy, inputs.contains(where: { $0 == nil }) { return }  // large: a weight
+            guard let result = try ONNXNumbers.evaluate(node, inputs) else { throw unknown(node) }
+            numbers[node.output[0]] = result
+        }
+
+        private func unknown(_ node: Onnx_NodeProto) -> VisemeError {
+            VisemeError(
+                .unsupported, "\(title(node)) is none of the operations of these networks.",
+                hint:
+                    "Viseme reads the audio encoder and the generator of the SyncTalk_2D family. viseme inspect lists what the file has."
+            )
+        }
+
+        private mutating func constant(_ node: Onnx_NodeProto) throws {
+            let output = node.output[0]
+            if let value = node.attribute("value") {
+                var tensor = value.t
+                tensor.name = output
+                initializers[output] = tensor
+            } else if let value = node.attribute("value_ints") {
+                numbers[output] = ONNXNumbers(value.ints.map { Int($0) })
+            } else if let value = node.attribute("value_int") {
+                numbers[output] = ONNXNumbers(shape: [], values: [Double(value.i)], isInteger: true)
+            } else if let value = node.attribute("value_float") {
+                numbers[output] = ONNXNumbers(shape: [], values: [Double(value.f)], isInteger: false)
+            } else if let value = node.attribute("value_floats") {
+                numbers[output] = ONNXNumbers(
+                    shape: [value.floats.count], values: value.floats.map(Double.init), isInteger: false)
+            } else {
+                throw VisemeError(.unsupported, "\(title(node)) has no value that Viseme reads.")
+            }
+        }
+
+        private mutating func readLayer(_ node: Onnx_NodeProto, _ data: String) throws {
+            let output = node.output[0]
+            switch node.opType {
+            case "Conv":
+                guard node.input.count >= 2 else { throw VisemeError(.badData, "\(title(node)) has no weights.") }
+                let inputs = try [data] + node.input[1...].filter { !$0.isEmpty }.map { try weight($0, of: node) }
+                try append(.convolution(convolution(node)), node, inputs)
+            case "BatchNormalization":
+                guard node.input.count == 5, node.integer("training_mode") ?? 0 == 0 else {
+                    throw VisemeError(.unsupported, "\(title(node)) is not in evaluation form.")
+                }
+                let inputs = try [data] + node.input[1...].map { try weight($0, of: node) }
+                try append(.batchNormalisation(epsilon: node.real("epsilon") ?? 1e-5), node, inputs)
+            case "Relu": try append(.relu, node, [data])
+            case "Sigmoid": try append(.sigmoid, node, [data])
+            case "Add", "Concat":
+                if node.opType == "Concat", ![1, -3].contains(node.integer("axis") ?? 1) {
+                    throw VisemeError(
+                        .unsupported, "\(title(node)) joins along axis \(node.integer("axis") ?? 1), expected 1.")
+                }
+                try append(node.opType == "Add" ? .add : .concatenate, node, node.input.map { resolve($0) })
+            case "Resize": try resize(node, data)
+            case "Reshape", "Flatten", "Squeeze", "Unsqueeze":
+                let argument = node.input.count > 1 ? try number(resolve(node.input[1]))?.integers : nil
+                guard let shape = shapes[data], let new = try node.newShape(shape, argument), new.first == shape.first
+                else {
+                    throw VisemeError(
+                        .unsupported,
+                        "\(title(node)) does not keep the batch as the first axis, or its shape is not known.")
+                }
+                if new == shape {
+                    alias[output] = data
+                } else {
+                    try append(.reshape(Array(new.dropFirst())), node, [data])
+                }
+            case "Identity", "Dropout": alias[output] = data
+            case "Cast":
+                guard [1, 10].contains(node.integer("to") ?? 0) else {
+                    throw VisemeError(
+                        .unsupported,
+                        "\(title(node)) casts to ONNX type \(node.integer("to") ?? 0), expected float32 or float16.")
+                }
+                alias[output] = data
+            case "Pad":
+                let argument = node.input.count > 1 ? try number(resolve(node.input[1]))?.integers : nil
+                let pads = node.integers("pads") ?? argument
+                guard pads?.allSatisfy({ $0 == 0 }) == true else {
+                    throw VisemeError(
+                        .unsupported,
+                        "\(title(node)) pads by \(pads?.description ?? "an unknown amount"), expected nothing.")
+                }
+                alias[output] = data
+            default: throw unknown(node)
+            }
+        }
+
+        private func convolution(_ node: Onnx_NodeProto) throws -> Convolution {
+            let padding = node.integers("pads") ?? [0, 0, 0, 0]
+            let automatic = node.text("auto_pad") ?? "NOTSET"
+            guard (node.integers("dilations") ?? [1, 1]).allSatisfy({ $0 == 1 }), padding.count == 4,
+                automatic.isEmpty || ["NOTSET", "VALID"].contains(automatic)
+            else {
+                throw VisemeError(
+                    .unsupported,
+                    "\(title(node)) is dilated or pads automatically (\(automatic)), which these networks never do.")
+            }
+            return Convolution(
+                strides: node.integers("strides") ?? [1, 1], padding: automatic == "VALID" ? [0, 0, 0, 0] : padding,
+                groups: node.integer("group") ?? 1)
+        }
+
+        private mutating func resize(_ node: Onnx_NodeProto, _ data: String) throws {
+            let mode = node.text("mode") ?? "nearest"
+            let coordinates = node.text("coordinate_transformation_mode") ?? "half_pixel"
+            guard mode == "linear", coordinates == "align_corners" else {
+                throw VisemeError(
+                    .unsupported,
+                    "\(title(node)) is \(mode) with \(coordinates), these networks upsample linearly with align_corners."
+                )
+            }
+            var factors: [Double]?
+            if let shape = shapes[data], node.input.count > 3, let sizes = try number(resolve(node.input[3])),
+                sizes.values.count == shape.count
+            {
+                factors = zip(sizes.values, shape).map { $0 / Double($1) }
+            } else if node.input.count > 2 {
+                factors = try number(resolve(node.input[2]))?.values
+            }
+            guard factors == [1, 1, 2, 2] else {
+                throw VisemeError(
+                    .unsupported,
+                    "\(title(node)) scales by \(factors?.description ?? "something unknown"), expected [1, 1, 2, 2].")
+            }
+            try append(.upsample, node, [data])
+        }
+    }
+}
+
+extension Onnx_ValueInfoProto {
+    /// Name and shape; a symbolic axis is the batch.
+    func tensor() throws -> TensorDescription {
+        guard case .tensorType(let tensor)? = type.value, tensor.hasShape else {
+            throw VisemeError(.unsupported, "The input or output '\(name)' is no tensor with a shape.")
+        }
+        guard [1, 10].contains(tensor.elemType) else {
+            throw VisemeError(
+                .unsupported, "The input or output '\(name)' has ONNX element type \(tensor.elemType), expected float.")
+        }
+        let axes = try tensor.shape.dim.enumerated().map { i, axis -> TensorDescription.Dimension in
+            guard case .dimValue(let length)? = axis.value, length > 0 else {
+                guard i == 0 else {
+                    throw VisemeError(
+                        .unsupported, "The axis \(i) of '\(name)' has no fixed length; only the batch may vary.")
+                }
+                return .batch
+            }
+            guard length <= 1 << 20 else {
+                throw VisemeError(.badData, "The axis \(i) of '\(name)' has length \(length).")
+            }
+            return .fixed(Int(length))
+        }
+        guard (1...8).contains(axes.count) else { throw VisemeError(.badData, "'\(name)' has \(axes.count) axes.") }
+        return TensorDescription(name: name, shape: axes)
+    }
+}
