@@ -8,7 +8,9 @@ seconds=${1:-60}
 subjects=("${@:-}")
 [ -n "${subjects[0]}" ] || subjects=(pth onnx mlmodel weights npy safetensors manifest)
 
-swift build -c release --target VisemeModels
+# The Makefile's flags: nothing is built twice.
+export VISEME_STRICT=${VISEME_STRICT:-1}
+swift build -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error --target VisemeModels
 build=.build/release
 # SwiftPM calls a package after its folder; code of one package name sees the other's package symbols.
 package=$(basename "$PWD" | tr "[:upper:]" "[:lower:]")

@@ -84,6 +84,7 @@ def main() -> None:
         for seed in range(a.seeds):
             kind = ("encoder", "mobile", "full")[seed % 3]
             judge(f"fresh {kind}", fresh(kind, seed), {"NEVER TRAINED"}, converts=seed % 10 < 3)
+        print(f"{a.seeds} fresh networks: {dict(sum((c for c in table.values()), collections.Counter()))}", flush=True)
         innocent = {"TRAINED", "INITIAL SHAPE"}
         for i, rate in enumerate((1e-3, 1e-4) * 3):
             kind = ("encoder", "mobile", "full")[i // 2]
