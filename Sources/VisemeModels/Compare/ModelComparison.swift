@@ -75,11 +75,10 @@ public struct ModelComparison: Sendable, Codable {
             )
         }
         let probes = ProbeInputs.all(for: x, family: first.family)
-        for probe in probes {
+        let otherProbes = ProbeInputs.all(for: y, family: second.family)  // the same ones, in the order of y's inputs
+        for (probe, other) in zip(probes, otherProbes) {
             let left = try await x.outputs(of: probe, runner: runner)
-            let right = try await y.outputs(
-                of: ProbeInputs.all(for: y, family: second.family).first { $0.name == probe.name } ?? probe,
-                runner: runner)
+            let right = try await y.outputs(of: other, runner: runner)
             for (l, r) in zip(left, right) {
                 guard l.count == r.count else {
                     throw VisemeError(
@@ -91,7 +90,7 @@ public struct ModelComparison: Sendable, Codable {
         }
         isEqual = outputs.allSatisfy { $0.isWithin(absolute: tolerance.absolute, relative: tolerance.relative) }
         if first.family == second.family, everyLayer || !isEqual {
-            layers = try await Self.layers(x, y, pairs, runner: runner, family: first.family)
+            layers = try await Self.layers(x, probes[0], y, otherProbes[0], pairs, runner: runner)
             firstDifferingLayer =
                 layers.first { !$0.isWithin(absolute: tolerance.absolute, relative: tolerance.relative) }?.name
         }
@@ -99,10 +98,10 @@ public struct ModelComparison: Sendable, Codable {
         }
     }
 
-    /// Every tensor that both graphs make, on the first probe. They are fetched in groups, so that memory stays bounded.
+    /// Every tensor that both graphs make, on one probe. They are fetched in groups, so that memory stays bounded.
     private static func layers(
-        _ x: ModelGraph, _ y: ModelGraph, _ pairs: [(ModelGraph.Node, ModelGraph.Node?)], runner: any TensorRunner,
-        family: ModelFamily
+        _ x: ModelGraph, _ probe: ProbeInputs, _ y: ModelGraph, _ other: ProbeInputs,
+        _ pairs: [(ModelGraph.Node, ModelGraph.Node?)], runner: any TensorRunner
     ) async throws -> [TensorDifference] {
         let shapes = try x.shapes()
         var groups: [[(ModelGraph.Node, ModelGraph.Node)]] = [[]]
@@ -119,10 +118,8 @@ public struct ModelComparison: Sendable, Codable {
         }
         var result: [TensorDifference] = []
         for group in groups where !group.isEmpty {
-            let left = try await x.values(
-                of: group.map(\.0.output), on: ProbeInputs.all(for: x, family: family)[0], runner: runner)
-            let right = try await y.values(
-                of: group.map(\.1.output), on: ProbeInputs.all(for: y, family: family)[0], runner: runner)
+            let left = try await x.values(of: group.map(\.0.output), on: probe, runner: runner)
+            let right = try await y.values(of: group.map(\.1.output), on: other, runner: runner)
             for (index, (node, _)) in group.enumerated() {
                 result.append(TensorDifference(node.name, left[index], right[index]))
             }

@@ -149,8 +149,8 @@ public struct ModelConverter: Sendable {
         }
         // The source's own arithmetic: unfolded and unoptimised in fp32; in fp16 its weights rounded as in the file.
         let reference = precision == .fp16 ? halves : source
-        for probe in ProbeInputs.all(for: graph, family: family) {
-            let own = ProbeInputs.all(for: reference, family: family).first { $0.name == probe.name } ?? probe
+        let probes = ProbeInputs.all(for: graph, family: family)
+        for (probe, own) in zip(probes, ProbeInputs.all(for: reference, family: family)) {
             let expected = try await reference.outputs(of: own, runner: runner, optimised: false)
             let actual = try await graph.outputs(of: probe, runner: runner)
             report.proof.append(TensorDifference(probe.name, expected[0], actual[0]))

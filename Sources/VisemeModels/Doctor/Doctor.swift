@@ -170,7 +170,8 @@ public struct Doctor: Sendable {
     /// Trained or not, finite, alive, and the tensors that were exported.
     static func weights(_ model: OpenedModel, _ report: inout DoctorReport) {
         let file = model.url.lastPathComponent
-        let verdict = model.verdict
+        let statistics = ModelReport(model)
+        let verdict = statistics.verdict
         switch verdict.kind {
         case .neverTrained, .partly:
             report.bad(
@@ -182,7 +183,7 @@ public struct Doctor: Sendable {
         case .trained, .unknown: report.good(.weights, "\(file): \(verdict.kind.rawValue)")
         }
         _ = finite(model, &report)
-        let dead = ModelReport(model).layers.filter { $0.minimum == 0 && $0.maximum == 0 }
+        let dead = statistics.layers.filter { $0.minimum == 0 && $0.maximum == 0 }
         if !dead.isEmpty {
             report.bad(.weights, "\(file): all weights of \(dead.map(\.name).joined(separator: ", ")) are zero")
         }
