@@ -73,6 +73,10 @@ let package = Package(
             name: "VisemeModelsTests", dependencies: ["Viseme", "VisemeModels", "VisemeONNX", "VisemeTestSupport"],
             resources: [.copy("Golden")], swiftSettings: settings),
         .testTarget(
+            name: "BackendContractTests",
+            dependencies: ["Viseme", "VisemeONNX", "VisemeCoreML", "VisemeModels", "VisemeTestSupport"],
+            swiftSettings: settings),
+        .testTarget(
             name: "VisemeFFmpegTests", dependencies: ["Viseme", "VisemeFFmpeg", "CFFmpeg", "VisemeTestSupport"],
             swiftSettings: settings),
         .testTarget(

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes every parser of model files and packs with libFuzzer: scripts/fuzz.sh [SECONDS [SUBJECT...]]
-# Linux, with a toolchain that has libFuzzer. A crash is left in out/fuzz.
+# Linux, with a toolchain that has libFuzzer. Logs and what crashed are left in out/fuzz.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
@@ -23,8 +23,9 @@ swiftc -O -wmo -sanitize=fuzzer -parse-as-library -swift-version 6 "${features[@
     "${sources[@]}" "$build"/Viseme.build/*.o "$build"/SwiftProtobuf.build/*.o -o out/fuzz/viseme-fuzz
 
 golden=Tests/VisemeModelsTests/Golden
-for subject in "${subjects[@]}"; do
-    seeds=out/fuzz/seeds-$subject
+# One at a time on every core; the first crash ends it.
+fuzz() {
+    local subject=$1 seeds=out/fuzz/seeds-$1
     mkdir -p "$seeds"
     case $subject in
         pth) cp "$golden"/checkpoints/*.pth "$seeds" ;;
@@ -34,9 +35,17 @@ for subject in "${subjects[@]}"; do
         mlmodel) cp "$golden"/narrow-fp16.mlpackage/Data/com.apple.CoreML/model.mlmodel "$seeds" ;;
         weights) head -c 8192 "$golden"/narrow-fp16.mlpackage/Data/com.apple.CoreML/weights/weight.bin >"$seeds/weight.bin" ;;
         manifest) cp avatars/robin.avatar/avatar.json "$seeds" ;;
-        *) echo "fuzz.sh: no subject '$subject'" >&2; exit 64 ;;
+        *) echo "fuzz.sh: no subject '$subject'" >&2; return 64 ;;
     esac
-    echo "fuzzing $subject for $seconds s"
-    VISEME_FUZZ=$subject out/fuzz/viseme-fuzz -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 -max_len=400000 \
-        -artifact_prefix="out/fuzz/$subject-" -print_final_stats=1 "$seeds" 2>&1 | tail -n 6
-done
+    if VISEME_FUZZ=$subject out/fuzz/viseme-fuzz -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 -max_len=400000 \
+        -artifact_prefix="out/fuzz/$subject-" -print_final_stats=1 "$seeds" >"out/fuzz/$subject.log" 2>&1; then
+        echo "$subject: $(sed -nE 's/^stat::number_of_executed_units: +//p' "out/fuzz/$subject.log") inputs in $seconds s, no crash"
+    else
+        tail -n 30 "out/fuzz/$subject.log" >&2
+        echo "fuzz.sh: $subject crashed: out/fuzz/$subject-*" >&2
+        return 255
+    fi
+}
+export -f fuzz
+export golden seconds
+printf '%s\n' "${subjects[@]}" | xargs -P "$(nproc)" -I{} bash -c 'set -euo pipefail; fuzz {}'

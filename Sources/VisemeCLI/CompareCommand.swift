@@ -45,7 +45,7 @@ struct CompareCommand: AsyncParsableCommand {
         let isEqual: Bool
         if ["npy", "bin"].contains(left.pathExtension) {
             isEqual = try compareArrays(left, right)
-        } else if isPack(left), isPack(right) {
+        } else if Avatar.isPack(at: left), Avatar.isPack(at: right) {
             let (first, second) = (try Avatar(contentsOf: left), try Avatar(contentsOf: right))
             var all = true
             for role in ModelRole.allCases {
@@ -58,10 +58,6 @@ struct CompareCommand: AsyncParsableCommand {
             isEqual = try await compareModels(left, right, label: nil)
         }
         if !isEqual { throw ExitCode(1) }
-    }
-
-    private func isPack(_ url: URL) -> Bool {
-        FileManager.default.fileExists(atPath: url.appending(path: "avatar.json").path)
     }
 
     private func compareArrays(_ left: URL, _ right: URL) throws -> Bool {

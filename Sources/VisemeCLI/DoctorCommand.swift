@@ -49,8 +49,9 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         let doctor = Doctor(backend: TranslatingBackend(onnx), runner: onnx, media: FFmpeg.viseme)
         let url = URL(filePath: subject)
-        let isPack = FileManager.default.fileExists(atPath: url.appending(path: "avatar.json").path)
-        if !isPack, FileManager.default.fileExists(atPath: url.path) { return await doctor.examine(modelAt: url) }
+        if !Avatar.isPack(at: url), FileManager.default.fileExists(atPath: url.path) {
+            return await doctor.examine(modelAt: url)
+        }
         var options = EngineOptions()
         options.avatar = subject
         return await doctor.examine(packAt: try options.findAvatar())

@@ -24,7 +24,7 @@ struct InspectCommand: AsyncParsableCommand {
 
     func run() async throws {
         var urls = [URL(filePath: file)]
-        if FileManager.default.fileExists(atPath: urls[0].appending(path: "avatar.json").path) {
+        if Avatar.isPack(at: urls[0]) {
             let avatar = try Avatar(contentsOf: urls[0])
             urls = try avatar.manifest.models.map { try avatar.member($0.file) }
         }

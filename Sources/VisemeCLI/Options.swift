@@ -42,7 +42,7 @@ struct EngineOptions: ParsableArguments {
     /// The folder of the avatar, which may be broken.
     func findAvatar() throws -> URL {
         let url = URL(filePath: avatar)
-        if FileManager.default.fileExists(atPath: url.appending(path: "avatar.json").path) { return url }
+        if Avatar.isPack(at: url) { return url }
         return try openAvatar().url
     }
 

@@ -51,15 +51,13 @@ public struct ONNXBackend: InferenceBackend {
 }
 
 extension ONNXBackend: TensorRunner {
-    /// Runs an ONNX model once, on one thread.
-    public func run(
-        _ model: Data, inputs: [(name: String, values: [Float], shape: [Int])], outputs: [(name: String, shape: [Int])],
-        optimised: Bool
-    ) async throws -> [[Float]] {
-        let session = try OnnxSession(model, name: "model", library: library, threads: 1, optimised: optimised)
-        return try await session.run(inputs: inputs, outputs: outputs)
+    /// Loads an ONNX model to run it on one thread.
+    public func load(_ model: Data, optimised: Bool) async throws -> any LoadedTensors {
+        try OnnxSession(model, name: "model", library: library, threads: 1, optimised: optimised)
     }
 }
+
+extension OnnxSession: LoadedTensors {}
 
 /// An audio encoder on ONNX Runtime.
 private struct OnnxAudioEncoder: AudioEncoder {

@@ -55,7 +55,7 @@ struct GraphTests {
         let graph = try Narrow.open(file).network().graph
         let description = try Narrow.description()
         let probe = ProbeInputs(name: "formula", values: [Narrow.input(6 * 320 * 320), Narrow.input(32 * 16 * 16)])
-        let output = try await graph.outputs(of: probe, runner: Narrow.runner())[0]
+        let output = try await graph.outputs(of: [probe], runner: Narrow.runner())[0][0]
         let golden = isHalf ? description.fp16 : description.fp32
         for (index, value) in zip(golden.index, golden.value) {
             #expect(abs(output[index] - value) <= 1e-3, "\(index)")

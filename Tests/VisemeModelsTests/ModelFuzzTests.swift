@@ -43,6 +43,19 @@ struct ModelFuzzTests {
         #expect(try MLProgramReader(Self.tinyPackage(), name: "tiny").graph().nodes.count == 6)
     }
 
+    @Test("A file of nothing but tiny messages is refused before it is decoded")
+    func tinyMessages() throws {
+        // A graph (field 7) of empty nodes (field 1): 262,145 of them in half a megabyte.
+        func graph(_ nodes: Int) -> Data {
+            let length = nodes * 2
+            let varint = [UInt8(length & 0x7F | 0x80), UInt8(length >> 7 & 0x7F | 0x80), UInt8(length >> 14)]
+            return Data([0x3A] + varint + (0..<nodes).flatMap { _ in [0x0A, 0x00] as [UInt8] })
+        }
+        let error = #expect(throws: VisemeError.self) { try ONNXReader.graph(graph(262_145), name: "tiny.onnx") }
+        #expect(error?.code == .badData && error?.message.contains("tiny fields") == true)
+        #expect(throws: Never.self) { try ProtobufBudget.check(graph(262_144), name: "tiny.onnx") }
+    }
+
     @Test("Every truncation of an ONNX file throws")
     func onnxTruncations() throws {
         let data = try ONNXWriter.data(Self.tiny())

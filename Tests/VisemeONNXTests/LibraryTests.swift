@@ -36,6 +36,7 @@ struct LibraryTests {
             api.SetSessionGraphOptimizationLevel(options, CInt(VISEME_ORT_OPTIMIZE_ALL)),
             "SetSessionGraphOptimizationLevel")
         succeed(api.SetIntraOpNumThreads(options, 1), "SetIntraOpNumThreads")
+        succeed(api.DisableMemPattern(options), "DisableMemPattern")
         succeed(api.SetInterOpNumThreads(options, 1), "SetInterOpNumThreads")
 
         // A status: garbage is refused with a code and words.

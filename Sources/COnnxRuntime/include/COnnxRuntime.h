@@ -51,7 +51,7 @@ typedef struct VisemeOrtApi {
     const void *EnableProfiling;
     const void *DisableProfiling;
     const void *EnableMemPattern;
-    const void *DisableMemPattern;
+    VisemeOrtStatus *(*DisableMemPattern)(VisemeOrtSessionOptions *options);
     const void *EnableCpuMemArena;
     const void *DisableCpuMemArena;
     const void *SetSessionLogId;

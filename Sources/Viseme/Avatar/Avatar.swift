@@ -23,13 +23,12 @@ public struct Avatar: Sendable {
     ///   named); `.unsupported` for a format that this version does not read.
     public init(contentsOf url: URL) throws {
         self.url = url
-        let manifestURL = url.appending(path: "avatar.json")
-        guard FileManager.default.fileExists(atPath: manifestURL.path) else {
+        guard Self.isPack(at: url) else {
             throw VisemeError(
                 .noInput, "'\(url.path)' is not an avatar pack: it has no avatar.json.",
                 hint: "Give the folder of a pack, or make one with: viseme avatar import SOURCE OUT")
         }
-        manifest = try Self.decode(AvatarManifest.self, from: manifestURL)
+        manifest = try Self.decode(AvatarManifest.self, from: url.appending(path: "avatar.json"))
         try manifest.validate()
 
         let crops = try Self.decode(Crops.self, from: Self.member(manifest.crops, of: url))
@@ -56,6 +55,11 @@ public struct Avatar: Sendable {
         for model in manifest.models { _ = try Self.member(model.file, of: url) }
     }
 
+    /// Whether this is the folder of a pack, sound or broken: it has an `avatar.json`.
+    public static func isPack(at url: URL) -> Bool {
+        FileManager.default.fileExists(atPath: url.appending(path: "avatar.json").path)
+    }
+
     /// Finds an avatar by path or by name.
     ///
     /// - Parameters:
@@ -69,9 +73,7 @@ public struct Avatar: Sendable {
             candidates += folders.flatMap { [$0.appending(path: "\(name).avatar"), $0.appending(path: name)] }
         }
         for candidate in candidates {
-            if FileManager.default.fileExists(atPath: candidate.appending(path: "avatar.json").path) {
-                return try Avatar(contentsOf: candidate)
-            }
+            if isPack(at: candidate) { return try Avatar(contentsOf: candidate) }
             tried.append(candidate.path)
         }
         throw VisemeError(

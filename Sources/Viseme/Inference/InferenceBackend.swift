@@ -62,19 +62,27 @@ public protocol Generator: Sendable {
     func generate(image: [Float], audio: [Float]) async throws -> [Float]
 }
 
-/// Runs any network of this family and gives any of its tensors: how converted models are proved and compared.
+/// Loads any network of this family, to run it and to read any of its tensors: how models are proved and compared.
 public protocol TensorRunner: Sendable {
-    /// Runs a model once.
+    /// Loads a model.
     ///
     /// - Parameters:
     ///   - model: The bytes of an ONNX file.
+    ///   - optimised: False for the operations exactly as written, one by one.
+    /// - Throws: `.badData` when it is no model that can be run.
+    func load(_ model: Data, optimised: Bool) async throws -> any LoadedTensors
+}
+
+/// A network that a `TensorRunner` has loaded.
+public protocol LoadedTensors: Sendable {
+    /// Runs it once.
+    ///
+    /// - Parameters:
     ///   - inputs: Every input: name, row-major values, shape.
     ///   - outputs: The tensors that are wanted: name and shape.
-    ///   - optimised: False for the operations exactly as written, one by one.
     /// - Returns: The values of every wanted tensor, row-major.
-    /// - Throws: `.badData` when the model cannot be run.
+    /// - Throws: `.badData` when the model's graph does not fit these shapes.
     func run(
-        _ model: Data, inputs: [(name: String, values: [Float], shape: [Int])], outputs: [(name: String, shape: [Int])],
-        optimised: Bool
+        inputs: [(name: String, values: [Float], shape: [Int])], outputs: [(name: String, shape: [Int])]
     ) async throws -> [[Float]]
 }

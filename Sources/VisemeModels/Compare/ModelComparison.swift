@@ -76,9 +76,10 @@ public struct ModelComparison: Sendable, Codable {
         }
         let probes = ProbeInputs.all(for: x, family: first.family)
         let otherProbes = ProbeInputs.all(for: y, family: second.family)  // the same ones, in the order of y's inputs
-        for (probe, other) in zip(probes, otherProbes) {
-            let left = try await x.outputs(of: probe, runner: runner)
-            let right = try await y.outputs(of: other, runner: runner)
+        for ((probe, left), right) in zip(
+            zip(probes, try await x.outputs(of: probes, runner: runner)),
+            try await y.outputs(of: otherProbes, runner: runner))
+        {
             for (l, r) in zip(left, right) {
                 guard l.count == r.count else {
                     throw VisemeError(
@@ -145,25 +146,48 @@ extension OpenedModel {
 }
 
 extension ModelGraph {
-    /// The outputs on a probe.
-    func outputs(of probe: ProbeInputs, runner: any TensorRunner, optimised: Bool = true) async throws -> [[Float]] {
+    /// The outputs on every probe. The network is loaded once and gone afterwards.
+    func outputs(of probes: [ProbeInputs], runner: any TensorRunner, optimised: Bool = true) async throws -> [[[Float]]]
+    {
+        try await loaded(by: runner, optimised: optimised).outputs(of: probes)
+    }
+
+    /// The network, ready to run: its weights are the runner's then, and this graph may go.
+    func loaded(by runner: any TensorRunner, optimised: Bool = true, exposing: [String] = []) async throws
+        -> LoadedNetwork
+    {
         let shapes = try shapes()
-        return try await runner.run(
-            ONNXWriter.data(self), inputs: bound(probe, shapes),
-            outputs: outputs.map { ($0.name, shapes[$0.name] ?? []) }, optimised: optimised)
+        var outline = self
+        outline.weights = [:]
+        return LoadedNetwork(
+            outline: outline, shapes: shapes,
+            network: try await runner.load(ONNXWriter.data(self, exposing: Set(exposing)), optimised: optimised))
     }
 
     /// The values of any tensors on a probe, operations run exactly as written.
     func values(of names: [String], on probe: ProbeInputs, runner: any TensorRunner) async throws -> [[Float]] {
-        let shapes = try shapes()
-        return try await runner.run(
-            ONNXWriter.data(self, exposing: Set(names)), inputs: bound(probe, shapes),
-            outputs: names.map { ($0, shapes[$0] ?? []) }, optimised: false)
+        try await loaded(by: runner, optimised: false, exposing: names).values(of: names, on: probe)
+    }
+}
+
+/// A network that was loaded to be run on probes.
+struct LoadedNetwork {
+    /// The graph without its weights.
+    let outline: ModelGraph
+    let shapes: [String: [Int]]
+    let network: any LoadedTensors
+
+    /// The outputs on every probe.
+    func outputs(of probes: [ProbeInputs]) async throws -> [[[Float]]] {
+        var answers: [[[Float]]] = []
+        for probe in probes { answers.append(try await values(of: outline.outputs.map(\.name), on: probe)) }
+        return answers
     }
 
-    private func bound(_ probe: ProbeInputs, _ shapes: [String: [Int]]) -> [(
-        name: String, values: [Float], shape: [Int]
-    )] {
-        zip(inputs, probe.values).map { input, values in (input.name, values, shapes[input.name] ?? []) }
+    /// The values of outputs, or of tensors that were exposed.
+    func values(of names: [String], on probe: ProbeInputs) async throws -> [[Float]] {
+        try await network.run(
+            inputs: zip(outline.inputs, probe.values).map { ($0.name, $1, shapes[$0.name] ?? []) },
+            outputs: names.map { ($0, shapes[$0] ?? []) })
     }
 }

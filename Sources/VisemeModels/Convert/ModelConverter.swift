@@ -65,6 +65,36 @@ public struct ModelConverter: Sendable {
             throw VisemeError(
                 .cannotCreate, "'\(target.path)' exists.", hint: "Give another name, or --force to replace it.")
         }
+        var prepared = try await prepare(source, isPackage: isPackage)
+        let scratch = target.deletingLastPathComponent().appending(
+            path: ".\(target.lastPathComponent).\(UUID().uuidString).part.\(target.pathExtension)")
+        // What is left of a conversion that failed has no name that anybody uses.
+        defer { try? FileManager.default.removeItem(at: scratch) }
+        try write(prepared, to: scratch, isPackage: isPackage)
+        var report = Report(
+            sourceSHA256: prepared.sourceSHA256, resultSHA256: "", family: prepared.family.text,
+            verdict: prepared.verdict, proof: [], tolerance: prepared.family == .audioEncoder ? 1e-4 : 1e-3,
+            precisionGap: [],
+            runtime: isPackage ? "Core ML package, translated, run by ONNX Runtime" : "ONNX Runtime")
+        try await prove(scratch, &prepared, &report)
+        report.resultSHA256 = try ModelFile.sha256(at: scratch)
+        try FinishedOutput.publish(scratch, as: target)
+        return report
+    }
+
+    /// What is to be written, and what it must compute. The source is not in memory any more.
+    private struct Prepared {
+        var sourceSHA256: String
+        var family: ModelFamily
+        var verdict: TrainingVerdict
+        var graph: ModelGraph
+        /// The source's own arithmetic on every probe: unfolded and unoptimised; for fp16 its weights rounded as in the file.
+        var expected: [[Float]]
+        /// What it computes in fp32; empty unless the result is fp16.
+        var inFull: [[Float]]
+    }
+
+    private func prepare(_ source: URL, isPackage: Bool) async throws -> Prepared {
         let model = try OpenedModel(at: source, audio: audio)
         let (graph, family) = try model.network()
         let verdict = model.verdict
@@ -83,36 +113,39 @@ public struct ModelConverter: Sendable {
                 .badData,
                 "'\(source.lastPathComponent)' has weights that are not numbers: \(broken.joined(separator: ", ")).")
         }
-
+        let probes = ProbeInputs.all(for: graph, family: family)
+        var expected: [[[Float]]] = []
+        if precision == .fp32 {
+            expected = try await graph.outputs(of: probes, runner: runner, optimised: false)
+        }
         let folded = graph.folded()
         var result = try folded.withWeights(as: precision == .fp16 ? .float16 : .float32)
+        var inFull: [[[Float]]] = []
+        if precision == .fp16 {
+            expected = try await result.outputs(of: probes, runner: runner, optimised: false)
+            inFull = try await folded.outputs(of: probes, runner: runner)
+        }
         result.computesInHalf = isPackage && precision == .fp16
         result.metadata = metadata(model, folded, family, verdict)
-        let scratch = target.deletingLastPathComponent().appending(
-            path: ".\(target.lastPathComponent).\(UUID().uuidString).part.\(target.pathExtension)")
-        // What is left of a conversion that failed has no name that anybody uses.
-        defer { try? FileManager.default.removeItem(at: scratch) }
-        if isPackage {
-            let package = try MLProgramWriter.package(result, family: family)
-            try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: true)
-            try package.write(to: scratch)
-        } else {
-            do {
-                try ONNXWriter.data(result).write(to: scratch)
-            } catch {
-                throw VisemeError(
-                    .cannotCreate, "'\(scratch.path)' cannot be written.",
-                    hint: "Is the folder writable, and the disk not full?", cause: error)
-            }
+        return Prepared(
+            sourceSHA256: model.sha256, family: family, verdict: verdict, graph: result,
+            expected: expected.map { $0[0] }, inFull: inFull.map { $0[0] })
+    }
+
+    private func write(_ prepared: Prepared, to file: URL, isPackage: Bool) throws {
+        guard !isPackage else {
+            let package = try MLProgramWriter.package(prepared.graph, family: prepared.family)
+            try FileManager.default.createDirectory(at: file, withIntermediateDirectories: true)
+            return try package.write(to: file)
         }
-        var report = Report(
-            sourceSHA256: model.sha256, resultSHA256: "", family: family.text, verdict: verdict, proof: [],
-            tolerance: family == .audioEncoder ? 1e-4 : 1e-3, precisionGap: [],
-            runtime: isPackage ? "Core ML package, translated, run by ONNX Runtime" : "ONNX Runtime")
-        try await prove(scratch, against: graph, folded, &report)
-        report.resultSHA256 = try ModelFile.sha256(at: scratch)
-        try FinishedOutput.publish(scratch, as: target)
-        return report
+        let data = try ONNXWriter.data(prepared.graph)
+        do {
+            try data.write(to: file)
+        } catch {
+            throw VisemeError(
+                .cannotCreate, "'\(file.path)' cannot be written.",
+                hint: "Is the folder writable, and the disk not full?", cause: error)
+        }
     }
 
     private func check(_ verdict: TrainingVerdict, of source: URL) throws {
@@ -125,46 +158,41 @@ public struct ModelConverter: Sendable {
         )
     }
 
-    /// Reads the result back, compares its weights with what was to be written, and its outputs with the source's arithmetic.
-    private func prove(_ file: URL, against source: ModelGraph, _ folded: ModelGraph, _ report: inout Report)
-        async throws
-    {
-        let back = try OpenedModel(at: file)
-        let (graph, family) = try back.network()
-        let halves = try folded.withWeights(as: precision == .fp16 ? .float16 : .float32)
-        for (node, partner) in try halves.aligned(with: graph) {
-            guard let partner, node.operation == partner.operation else {
-                throw VisemeError(
-                    .internal, "The file that was written lacks the operation '\(node.name)'.",
-                    hint: "Please report this with the source's architecture.")
-            }
-            for (name, other) in zip(node.inputs, partner.inputs) {
-                guard let wanted = halves.weights[name] else { continue }
-                guard let written = graph.weights[other], written.floats() == wanted.floats() else {
-                    throw VisemeError(
-                        .internal, "The weight '\(name)' was not written as it was read.",
-                        hint: "Please report this with the source's architecture.")
-                }
-            }
-        }
-        // The source's own arithmetic: unfolded and unoptimised in fp32; in fp16 its weights rounded as in the file.
-        let reference = precision == .fp16 ? halves : source
-        let probes = ProbeInputs.all(for: graph, family: family)
-        for (probe, own) in zip(probes, ProbeInputs.all(for: reference, family: family)) {
-            let expected = try await reference.outputs(of: own, runner: runner, optimised: false)
-            let actual = try await graph.outputs(of: probe, runner: runner)
-            report.proof.append(TensorDifference(probe.name, expected[0], actual[0]))
-            if precision == .fp16 {
-                let full = try await folded.outputs(of: own, runner: runner)
-                report.precisionGap.append(TensorDifference(probe.name, full[0], actual[0]))
-            }
-        }
+    /// Compares the result, read back, with what was to be written, and its outputs with the source's arithmetic.
+    private func prove(_ file: URL, _ prepared: inout Prepared, _ report: inout Report) async throws {
+        let (network, family) = try await readBack(file, as: prepared.graph)
+        prepared.graph.weights = [:]  // they are in the file, and running it takes memory enough
+        let probes = ProbeInputs.all(for: network.outline, family: family)
+        let actual = try await network.outputs(of: probes).map { $0[0] }
+        report.proof = zip(probes, zip(prepared.expected, actual)).map { TensorDifference($0.name, $1.0, $1.1) }
+        report.precisionGap = zip(probes, zip(prepared.inFull, actual)).map { TensorDifference($0.name, $1.0, $1.1) }
         if let worst = report.proof.first(where: { !($0.maximum <= report.tolerance) }) {
             throw VisemeError(
                 .badData,
                 "The conversion does not compute what its source computes: \(worst.line); allowed is \(report.tolerance).",
                 hint: "Nothing was written. viseme compare shows the first layer that differs.")
         }
+    }
+
+    /// Loads the result; every weight must be there, bit by bit.
+    private func readBack(_ file: URL, as wanted: ModelGraph) async throws -> (LoadedNetwork, ModelFamily) {
+        let (graph, family) = try OpenedModel(at: file).network()
+        for (node, partner) in try wanted.aligned(with: graph) {
+            guard let partner, node.operation == partner.operation else {
+                throw VisemeError(
+                    .internal, "The file that was written lacks the operation '\(node.name)'.",
+                    hint: "Please report this with the source's architecture.")
+            }
+            for (name, other) in zip(node.inputs, partner.inputs) {
+                guard let weight = wanted.weights[name] else { continue }
+                guard let written = graph.weights[other], written.floats() == weight.floats() else {
+                    throw VisemeError(
+                        .internal, "The weight '\(name)' was not written as it was read.",
+                        hint: "Please report this with the source's architecture.")
+                }
+            }
+        }
+        return (try await graph.loaded(by: runner), family)
     }
 
     private func metadata(_ model: OpenedModel, _ folded: ModelGraph, _ family: ModelFamily, _ verdict: TrainingVerdict)
@@ -191,10 +219,10 @@ extension ModelGraph {
     /// SHA-256 over the weights of the folded network, whatever their names and order: the same in every fp32 format.
     public func tensorDigest() -> String {
         let lines = weights.values.map { weight in
-            let digest = weight.floats().map(\.bitPattern.littleEndian).withUnsafeBytes {
-                ModelFile.sha256(of: Data($0))
-            }
-            return "\(weight.shape) \(digest)\n"
+            // As Float32; only Float16 can be too large for a conversion, so this one cannot fail.
+            let full =
+                weight.type == .float32 ? weight : StoredTensor(name: "", shape: weight.shape, floats: weight.floats())
+            return "\(weight.shape) \(ModelFile.sha256(of: full.bytes))\n"
         }
         return ModelFile.sha256(of: Data(lines.sorted().joined().utf8))
     }

@@ -17,6 +17,7 @@ struct MLProgramReader {
 
     init(_ package: ModelPackage, name: String) throws {
         self.name = name
+        try ProtobufBudget.check(package.specification, name: name)
         do {
             model = try CoreMLSpecModel(serializedBytes: package.specification)
         } catch {

@@ -86,10 +86,8 @@ public struct Doctor: Sendable {
             report.good(.contract, family.text)
             Self.weights(model, &report)
             let folded = graph.folded()
-            var answers: [[Float]] = []
-            for probe in ProbeInputs.all(for: folded, family: family) {
-                answers.append(try await folded.outputs(of: probe, runner: runner)[0])
-            }
+            let probes = ProbeInputs.all(for: folded, family: family)
+            let answers = try await folded.outputs(of: probes, runner: runner).map { $0[0] }
             report.good(.runtime, "runs in ONNX Runtime")
             switch family {
             case .audioEncoder: PackProbes.encoder(speech: Array(answers[2...].joined()), silence: answers[1], &report)

@@ -5,6 +5,7 @@ extension PackProbes {
     /// Drives the generator with speech and silence on one picture: mask, colours, mouth, paste.
     func mouths(_ picture: TemplatePicture, _ sounds: ProbeSounds, _ report: inout DoctorReport) async throws {
         let compositor = Compositor(avatar.manifest.geometry)
+        readyMade(picture, compositor, &report)
         let input = compositor.generatorInput(roi: picture.roi, masked: picture.masked)
         let mouth = try await generator.generate(image: input, audio: sounds.speech)
         let quiet = try await generator.generate(image: input, audio: sounds.silence)
@@ -21,6 +22,30 @@ extension PackProbes {
         mask(answer, &report)
         try await colours(answer, input, quiet, sounds.silence, &report)
         try seam(compositor, picture, quiet, &report)
+    }
+
+    /// Ready-made rois and masked rois were cut by another program: they must be what the pack's geometry makes of its crops.
+    private func readyMade(_ picture: TemplatePicture, _ compositor: Compositor, _ report: inout DoctorReport) {
+        guard avatar.manifest.precut != nil else { return }
+        let pairs = [
+            ("roi", picture.roi, compositor.roi(of: picture.crop)),
+            ("masked roi", picture.masked, compositor.masked(picture.roi)),
+        ]
+        for (what, image, own) in pairs {
+            // JPEG moves a grey level by less than 48, but for a few at the mask's edge.
+            let count = zip(image.bytes, own.bytes).count { abs(Int($0) - Int($1)) > 48 }
+            let share = Double(count) / Double(own.bytes.count)
+            let isLike = image.width == own.width && image.height == own.height && share <= 0.01
+            let figures = "\(image.width)×\(image.height), \(TensorDifference.text(100 * share)) % of it differ"
+            if isLike {
+                report.good(.crop, "the ready-made \(what) is what the geometry makes of the crop: \(figures)")
+            } else {
+                report.bad(
+                    .crop,
+                    "the ready-made \(what) is not what the geometry makes of the crop (\(own.width)×\(own.height)): \(figures)",
+                    "Correct \"geometry\" in avatar.json, or take \"precut\" out so that they are cut anew.")
+            }
+        }
     }
 
     /// Whether the audio changes the mouth, and whether there is a picture at all.

@@ -5,6 +5,7 @@ import Viseme
 /// Reads ONNX files.
 public enum ONNXReader {
     static func model(_ data: Data, name: String) throws -> Onnx_ModelProto {
+        try ProtobufBudget.check(data, name: name)
         do {
             let model = try Onnx_ModelProto(serializedBytes: data)
             guard model.hasGraph else { throw VisemeError(.badData, "'\(name)' has no graph.") }

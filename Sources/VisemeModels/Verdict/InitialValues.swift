@@ -70,14 +70,27 @@ struct InitialValues {
     }
 
     /// The Kolmogorov–Smirnov distance to U(−1, 1), times √n, below 2.5: chance stays below it but for one case in 10⁵.
+    ///
+    /// Many numbers are counted in 2¹⁶ steps instead of sorted, which moves the distance by 2⁻¹⁶ at most: 0.02 times √n.
+    private static let steps = 1 << 16
+
     private static func isUniform(_ sample: [Double], halves: Bool) -> Bool {
         guard sample.allSatisfy(\.isFinite) else { return false }
-        let sorted = sample.sorted()
-        let n = Double(sorted.count)
+        let n = Double(sample.count)
         var distance = 0.0
-        for (i, x) in sorted.enumerated() {
-            let expected = min(1, max(0, (x + 1) / 2))
-            distance = max(distance, abs(Double(i) / n - expected), abs(Double(i + 1) / n - expected))
+        if sample.count > steps {
+            var counts = [Int](repeating: 0, count: steps)
+            for x in sample { counts[min(steps - 1, Int(min(1, max(0, (x + 1) / 2)) * Double(steps)))] += 1 }
+            var below = 0
+            for (step, count) in counts.enumerated() {
+                below += count
+                distance = max(distance, abs(Double(below) / n - Double(step + 1) / Double(steps)))
+            }
+        } else {
+            for (i, x) in sample.sorted().enumerated() {
+                let expected = min(1, max(0, (x + 1) / 2))
+                distance = max(distance, abs(Double(i) / n - expected), abs(Double(i + 1) / n - expected))
+            }
         }
         return distance * n.squareRoot() < 2.5 + (halves ? 0x1p-11 * n.squareRoot() : 0)
     }
