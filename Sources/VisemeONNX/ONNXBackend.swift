@@ -61,6 +61,15 @@ extension ONNXBackend: TensorRunner {
     }
 }
 
+extension ONNXBackend: GraphLoader {
+    /// Loads a graph whose inputs and outputs are Float32 or Float16.
+    public func graph(_ model: Data, name: String, threads: Int) async throws -> any LoadedGraph {
+        try OnnxSession(model, name: name, library: library, threads: threads, takesHalves: true)
+    }
+}
+
+extension OnnxSession: LoadedGraph {}
+
 /// An audio encoder on ONNX Runtime.
 private struct OnnxAudioEncoder: AudioEncoder {
     let session: OnnxSession

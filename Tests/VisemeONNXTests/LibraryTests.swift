@@ -37,6 +37,7 @@ struct LibraryTests {
             "SetSessionGraphOptimizationLevel")
         succeed(api.SetIntraOpNumThreads(options, 1), "SetIntraOpNumThreads")
         succeed(api.SetInterOpNumThreads(options, 1), "SetInterOpNumThreads")
+        succeed(api.DisableMemPattern(options), "DisableMemPattern")
 
         // A status: garbage is refused with a code and words.
         var session: OpaquePointer?

@@ -15,6 +15,11 @@ public protocol InferenceBackend: Sendable {
 
     /// Loads a generator. Parameters and errors as for `audioEncoder`.
     func generator(_ model: ModelFile, threads: Int) async throws -> any Generator
+
+    /// Loads a generator that may keep what it computes from the template frames alone.
+    ///
+    /// - Parameter template: How much may be kept; it changes nothing but the speed.
+    func generator(_ model: ModelFile, threads: Int, template: TemplateBudget) async throws -> any Generator
 }
 
 /// What runs a model: printed in reports, so that nobody has to guess.
@@ -60,6 +65,19 @@ public protocol Generator: Sendable {
     ///   - audio: (1, 32, 16, 16) row-major: the feature window's 16×512 values.
     /// - Returns: (1, 3, S, S) row-major, B G R in 0…1.
     func generate(image: [Float], audio: [Float]) async throws -> [Float]
+
+    /// What is kept of the template frames.
+    var keeping: TemplateKeeping { get }
+
+    /// The first of two steps: what depends on the template frame alone.
+    ///
+    /// - Parameters:
+    ///   - image: Gives the image of `generate(image:audio:)`; called only when something has to be computed.
+    ///   - kept: What an earlier call for this template frame said is worth keeping, or nil.
+    func prepare(_ image: () throws -> [Float], kept: [Tensor]?) async throws -> TemplateFeatures
+
+    /// The second step: draws one mouth, as `generate(image:audio:)` does.
+    func generate(_ features: TemplateFeatures, audio: [Float]) async throws -> [Float]
 }
 
 /// Runs any network of this family and gives any of its tensors: how converted models are proved and compared.
