@@ -31,7 +31,7 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "Cores to use; all by default.")
     var threads: Int?
 
-    @Option(help: ArgumentHelp("Megabytes for decoded template frames.", valueName: "MB"))
+    @Option(help: ArgumentHelp("Megabytes for what is kept of the template.", valueName: "MB"))
     var memory = 200
 
     func validate() throws {
@@ -54,7 +54,7 @@ struct EngineOptions: ParsableArguments {
 
     func makeBackend() throws -> any InferenceBackend {
         switch backend {
-        case .onnx: return TranslatingBackend(try ONNXBackend(libraryPath: onnxruntime))
+        case .onnx: return TranslatingBackend(SplittingBackend(try ONNXBackend(libraryPath: onnxruntime)))
         case .coreml:
             #if canImport(CoreML)
                 Terminal.print("note: the Core ML backend is \(CoreMLBackend.maturity)")

@@ -105,6 +105,7 @@ private struct ReportDocument: Encodable {
     var fps: Double
     var realTimeFactor: Double
     var stagesMilliseconds: [String: RenderReport.StageSummary]
+    var work: RenderReport.Work
     var peakMemoryBytes: Int
     var backend: String
     var models: [RenderReport.Model]
@@ -122,6 +123,7 @@ private struct ReportDocument: Encodable {
         fps = report.framesPerSecond
         realTimeFactor = report.framesPerSecond / Double(avatar.manifest.fps)
         stagesMilliseconds = report.stages
+        work = report.work
         peakMemoryBytes = Self.peakMemory()
         self.backend = backend
         models = report.models

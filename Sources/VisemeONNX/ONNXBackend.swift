@@ -50,14 +50,15 @@ public struct ONNXBackend: InferenceBackend {
     }
 }
 
-extension ONNXBackend: TensorRunner {
-    /// Loads an ONNX model to run it on one thread.
-    public func load(_ model: Data, optimised: Bool) async throws -> any LoadedTensors {
-        try OnnxSession(model, name: "model", library: library, threads: 1, optimised: optimised)
+extension ONNXBackend: GraphLoader {
+    /// Loads a graph whose inputs and outputs are Float32 or Float16.
+    public func graph(_ model: Data, name: String, threads: Int, optimised: Bool) async throws -> any LoadedGraph {
+        try OnnxSession(
+            model, name: name, library: library, threads: threads, optimised: optimised, takesHalves: true)
     }
 }
 
-extension OnnxSession: LoadedTensors {}
+extension OnnxSession: LoadedGraph {}
 
 /// An audio encoder on ONNX Runtime.
 private struct OnnxAudioEncoder: AudioEncoder {

@@ -33,8 +33,13 @@ actor OnnxSession {
 
     /// Loads a model from its bytes.
     ///
-    /// - Parameter optimised: False to run the operations exactly as written.
-    init(_ data: Data, name: String, library: OnnxRuntimeLibrary, threads: Int, optimised: Bool = true) throws {
+    /// - Parameters:
+    ///   - optimised: False to run the operations exactly as written.
+    ///   - takesHalves: Whether inputs and outputs may be Float16.
+    init(
+        _ data: Data, name: String, library: OnnxRuntimeLibrary, threads: Int, optimised: Bool = true,
+        takesHalves: Bool = false
+    ) throws {
         let api = library.api
         self.library = library
         modelName = name
@@ -73,8 +78,8 @@ actor OnnxSession {
                 api.pointee.CreateCpuMemoryInfo(
                     CInt(VISEME_ORT_ARENA_ALLOCATOR), CInt(VISEME_ORT_MEMORY_DEFAULT), &memory),
                 "describing memory")
-            inputs = try Self.describe(api, session, isInput: true, file: modelName)
-            outputs = try Self.describe(api, session, isInput: false, file: modelName)
+            inputs = try Self.describe(api, session, isInput: true, takesHalves, file: modelName)
+            outputs = try Self.describe(api, session, isInput: false, takesHalves, file: modelName)
         } catch {
             api.pointee.ReleaseSession(session)
             if let memory { api.pointee.ReleaseMemoryInfo(memory) }
@@ -93,57 +98,86 @@ actor OnnxSession {
     func run(inputs: [(name: String, values: [Float], shape: [Int])], outputs: [(name: String, shape: [Int])]) throws
         -> [[Float]]
     {
+        try run(
+            inputs.map { Tensor($0.name, $0.shape, $0.values) }, outputs: outputs.map { TensorSlot($0.name, $0.shape) }
+        ).map { $0.floats ?? [] }
+    }
+
+    /// Runs the model once, on the tensors' own memory: nothing is copied on the way in or out.
+    func run(_ inputs: [Tensor], outputs: [TensorSlot]) throws -> [Tensor] {
         try Self.run(handle.api, handle.session, handle.memory, modelName, inputs: inputs, outputs: outputs)
     }
 
     /// The native call itself, free of actor state. The caller keeps the handles alive.
     private static func run(
         _ api: UnsafePointer<VisemeOrtApi>, _ session: OpaquePointer, _ memory: OpaquePointer, _ modelName: String,
-        inputs: [(name: String, values: [Float], shape: [Int])], outputs: [(name: String, shape: [Int])]
-    ) throws -> [[Float]] {
+        inputs: [Tensor], outputs: [TensorSlot]
+    ) throws -> [Tensor] {
         var values: [OpaquePointer?] = []
         defer { for value in values { api.pointee.ReleaseValue(value) } }
-        // ONNX Runtime reads and writes buffers that must outlive the run: this call owns them.
-        var buffers: [UnsafeMutableBufferPointer<Float>] = []
-        defer { for buffer in buffers { buffer.deallocate() } }
-        func bind(_ name: String, _ shape: [Int], _ buffer: UnsafeMutableBufferPointer<Float>) throws {
-            buffers.append(buffer)
-            precondition(buffer.count == shape.reduce(1, *), "\(name): \(buffer.count) values for shape \(shape)")
+        func bind(_ slot: TensorSlot, _ bytes: UnsafeMutableRawPointer?) throws {
             var value: OpaquePointer?
             try OnnxRuntimeLibrary.check(
                 api,
                 api.pointee.CreateTensorWithDataAsOrtValue(
-                    memory, buffer.baseAddress, buffer.count * MemoryLayout<Float>.stride, shape.map(Int64.init),
-                    shape.count, CInt(VISEME_ORT_FLOAT), &value),
-                "binding '\(name)' of '\(modelName)'")
+                    memory, bytes, slot.byteCount, slot.shape.map(Int64.init), slot.shape.count,
+                    CInt(slot.isHalf ? VISEME_ORT_FLOAT16 : VISEME_ORT_FLOAT), &value),
+                "binding '\(slot.name)' of '\(modelName)'")
             values.append(value)
         }
-        for input in inputs {
-            let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: input.values.count)
-            _ = buffer.initialize(from: input.values)
-            try bind(input.name, input.shape, buffer)
-        }
-        for output in outputs {
-            let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: output.shape.reduce(1, *))
-            buffer.initialize(repeating: 0)
-            try bind(output.name, output.shape, buffer)
-        }
-        let names = (inputs.map(\.name) + outputs.map(\.name)).map { UnsafePointer(strdup($0)) }
+        let names = (inputs.map(\.slot.name) + outputs.map(\.name)).map { UnsafePointer(strdup($0)) }
         defer { names.forEach { free(UnsafeMutablePointer(mutating: $0)) } }
-        let inputNames = Array(names[..<inputs.count])
-        var outputNames = Array(names[inputs.count...])
-        var targets = Array(values[inputs.count...])
-        let status = api.pointee.Run(
-            session, nil, inputNames, Array(values[..<inputs.count]), inputs.count, &outputNames, outputs.count,
-            &targets)
-        try OnnxRuntimeLibrary.check(
-            api, status, "running '\(modelName)'", code: .badData,
-            hint: "The model's graph does not fit its declared shapes: export it again.")
-        return buffers[inputs.count...].map { Array($0) }
+        // ONNX Runtime uses these buffers only during the run, and only reads the inputs.
+        return try reading(inputs[...]) { sources in
+            for (input, source) in zip(inputs, sources) {
+                try bind(input.slot, UnsafeMutableRawPointer(mutating: source))
+            }
+            return try filling(outputs[...]) { targets in
+                for (output, target) in zip(outputs, targets) { try bind(output, target) }
+                let inputNames = Array(names[..<inputs.count])
+                var outputNames = Array(names[inputs.count...])
+                var made = Array(values[inputs.count...])
+                let status = api.pointee.Run(
+                    session, nil, inputNames, Array(values[..<inputs.count]), inputs.count, &outputNames,
+                    outputs.count, &made)
+                try OnnxRuntimeLibrary.check(
+                    api, status, "running '\(modelName)'", code: .badData,
+                    hint: "The model's graph does not fit its declared shapes: export it again.")
+            }
+        }
+    }
+
+    /// Calls `body` with the addresses of all tensors, which stay valid while it runs.
+    private static func reading<Result>(
+        _ tensors: ArraySlice<Tensor>, _ found: [UnsafeRawPointer?] = [],
+        _ body: ([UnsafeRawPointer?]) throws -> Result
+    ) throws -> Result {
+        guard let first = tensors.first else { return try body(found) }
+        return try first.withUnsafeBytes { try reading(tensors.dropFirst(), found + [$0.baseAddress], body) }
+    }
+
+    /// Makes tensors that `body` fills; it must write every value.
+    private static func filling(
+        _ slots: ArraySlice<TensorSlot>, _ found: [UnsafeMutableRawPointer?] = [],
+        _ body: ([UnsafeMutableRawPointer?]) throws -> Void
+    ) throws -> [Tensor] {
+        guard let slot = slots.first else {
+            try body(found)
+            return []
+        }
+        var rest: [Tensor] = []
+        func filled<Value>() throws -> [Value] {
+            try [Value](unsafeUninitializedCapacity: slot.count) { buffer, count in
+                rest = try filling(slots.dropFirst(), found + [UnsafeMutableRawPointer(buffer.baseAddress)], body)
+                count = slot.count
+            }
+        }
+        let values: Tensor.Values = slot.isHalf ? .float16(try filled()) : .float32(try filled())
+        return [Tensor(slot, values)] + rest
     }
 
     private static func describe(
-        _ api: UnsafePointer<VisemeOrtApi>, _ session: OpaquePointer, isInput: Bool, file: String
+        _ api: UnsafePointer<VisemeOrtApi>, _ session: OpaquePointer, isInput: Bool, _ takesHalves: Bool, file: String
     ) throws -> [TensorDescription] {
         func check(_ status: OpaquePointer?) throws {
             try OnnxRuntimeLibrary.check(api, status, "describing '\(file)'")
@@ -176,7 +210,7 @@ actor OnnxSession {
             guard let tensor else { throw VisemeError(.badData, "'\(name)' of '\(file)' is not a tensor.") }
             var type: CInt = 0
             try check(api.pointee.GetTensorElementType(tensor, &type))
-            guard type == CInt(VISEME_ORT_FLOAT) else {
+            guard type == CInt(VISEME_ORT_FLOAT) || takesHalves && type == CInt(VISEME_ORT_FLOAT16) else {
                 throw VisemeError(
                     .badData, "'\(name)' of '\(file)' has element type \(type), expected float32 (1).",
                     hint: "Export the model with Float32 inputs and outputs.")

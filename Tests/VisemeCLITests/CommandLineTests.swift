@@ -31,6 +31,7 @@ struct Report: Decodable {
     var fps: Double
     var realTimeFactor: Double
     var stagesMilliseconds: [String: Stage]
+    var work: RenderReport.Work
     var peakMemoryBytes: Int
     var backend: String
     var models: [Model]

@@ -144,7 +144,7 @@ extension CommandLineTests {
                     report.fps > 0 && report.elapsedSeconds > 0 && abs(report.realTimeFactor - report.fps / 25) < 1e-6)
                 #expect(
                     Set(report.stagesMilliseconds.keys).isSuperset(of: [
-                        "template", "crop", "generate", "paste", "write",
+                        "template", "crop", "prepare", "generate", "paste", "write",
                     ]))
                 #expect(report.stagesMilliseconds.values.allSatisfy { $0.p50 >= 0 && $0.p95 >= $0.p50 })
                 #expect(report.peakMemoryBytes > 10_000_000)

@@ -18,6 +18,8 @@ public struct MelStream: Sendable {
     public static let hopSamples = 200
     /// Samples that a column looks at: 50 ms.
     public static let windowSamples = 800
+    /// What every band of digital silence is.
+    public static let silence: Float = -4
     /// The fewest samples that give 16 columns.
     public static let minimumSamples = 3000
 

@@ -4,6 +4,8 @@ public struct FrameJob: Sendable, Equatable {
     public var index: Int
     /// (16, 512) row-major: audio rows index−8 … index+7, zeros outside the speech.
     public var window: [Float]
+    /// Whether every row of the window hears nothing but digital silence.
+    public var isSilent = false
 }
 
 /// The whole way from samples to feature windows as one value: samples in, encoder windows out, feature rows in, frames out.
@@ -49,6 +51,8 @@ public struct SpeechTimeline: Sendable {
     private var rows: [Float] = []
     private var firstRow: Int
     private var rowsAccepted: Int
+    /// Whether the encoder windows from `firstRow` on hear digital silence.
+    private var silence: [Bool] = []
     private var nextIndex: Int
 
     /// A timeline at the beginning of its speech.
@@ -126,6 +130,7 @@ public struct SpeechTimeline: Sendable {
             for band in 0..<bands {
                 for column in 0..<width { windows.append(columns[base + column * bands + band]) }
             }
+            silence.append(columns[base..<base + bands * width].allSatisfy { $0 == MelStream.silence })
             nextWindow += 1
             count += 1
         }
@@ -156,12 +161,13 @@ public struct SpeechTimeline: Sendable {
         } else {
             guard rowsAccepted >= lastRow else { return nil }
         }
-        let job = FrameJob(index: nextIndex, window: window(at: nextIndex))
+        let job = FrameJob(index: nextIndex, window: window(at: nextIndex), isSilent: isSilent(at: nextIndex))
         nextIndex += 1
         let oldest = max(0, nextIndex - Self.rowsBefore - 1)
         if let windowTotal, oldest >= windowTotal { return job }  // the doubled last row is still needed
         if oldest > firstRow {
             rows.removeFirst((oldest - firstRow) * Self.rowWidth)
+            silence.removeFirst(oldest - firstRow)
             firstRow = oldest
         }
         return job
@@ -170,19 +176,31 @@ public struct SpeechTimeline: Sendable {
     private func window(at index: Int) -> [Float] {
         var window: [Float] = []
         window.reserveCapacity(Self.windowRows * Self.rowWidth)
-        for r in 0..<Self.windowRows {
-            window += row(featureWindow == .tile ? index : index - Self.rowsBefore + r)
-        }
+        for r in audioRows(of: index) { window += row(r) }
         return window
+    }
+
+    private func isSilent(at index: Int) -> Bool {
+        audioRows(of: index).allSatisfy { r in encoderFrame(r).map { silence[$0 - firstRow] } ?? false }
+    }
+
+    /// The audio rows of a frame.
+    private func audioRows(of index: Int) -> [Int] {
+        (0..<Self.windowRows).map { featureWindow == .tile ? index : index - Self.rowsBefore + $0 }
     }
 
     /// Audio row r: A = [F0, F0, F1, …, F(n−1), F(n−1)], zeros outside.
     private func row(_ r: Int) -> [Float] {
+        guard let k = encoderFrame(r) else { return [Float](repeating: 0, count: Self.rowWidth) }
+        let start = (k - firstRow) * Self.rowWidth
+        return Array(rows[start..<start + Self.rowWidth])
+    }
+
+    /// The encoder frame that audio row r comes from; nil outside the speech.
+    private func encoderFrame(_ r: Int) -> Int? {
         var k = r - 1
         if r == 0 { k = 0 }
         if let windowTotal, r == windowTotal + 1 { k = windowTotal - 1 }
-        guard r >= 0, k >= firstRow, k < rowsAccepted else { return [Float](repeating: 0, count: Self.rowWidth) }
-        let start = (k - firstRow) * Self.rowWidth
-        return Array(rows[start..<start + Self.rowWidth])
+        return r >= 0 && k >= firstRow && k < rowsAccepted ? k : nil
     }
 }

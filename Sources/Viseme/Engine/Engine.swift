@@ -14,6 +14,8 @@ public struct Engine: Sendable {
     let encoder: any AudioEncoder
     let generators: [any Generator]
     let template: TemplateSource
+    let features: KeptFeatures
+    let silentFrames: Int
 
     /// Loads the avatar's models and opens its template.
     ///
@@ -21,7 +23,8 @@ public struct Engine: Sendable {
     ///   - avatar: The pack.
     ///   - backend: What runs the models.
     ///   - media: What decodes the template.
-    ///   - memory: Bytes for decoded template frames, 200 MB by default.
+    ///   - memory: Bytes for what is kept of the template: decoded frames, the generator's template features, squares that
+    ///     were drawn for silence. 200 MB by default. It changes nothing but the speed.
     ///   - parallelism: How the cores are shared.
     /// - Throws: whatever is wrong with the pack's models or template, by name.
     public init(
@@ -30,21 +33,32 @@ public struct Engine: Sendable {
     ) async throws {
         self.avatar = avatar
         self.parallelism = parallelism
-        template = try await TemplateSource(avatar, media: media, memory: memory)
+        let budget = MemoryBudget(memory)
+        let manifest = avatar.manifest
+        template = try await TemplateSource(avatar, media: media, memory: budget.frames)
         encoder = try await backend.audioEncoder(try avatar.model(.audioEncoder), threads: parallelism.threads)
         let generatorFile = try avatar.model(.generator)
         var generators: [any Generator] = []
         for _ in 0..<parallelism.width {
-            generators.append(try await backend.generator(generatorFile, threads: parallelism.threads))
+            generators.append(
+                try await backend.generator(
+                    generatorFile, threads: parallelism.threads,
+                    template: TemplateBudget(frames: manifest.frames, bytes: budget.features)))
         }
         self.generators = generators
-        for generator in generators where generator.imageSize != avatar.manifest.geometry.roi {
+        for generator in generators where generator.imageSize != manifest.geometry.roi {
             throw VisemeError(
                 .badData,
-                "The generator draws \(generator.imageSize)-pixel images, the pack's roi has \(avatar.manifest.geometry.roi) pixels.",
+                "The generator draws \(generator.imageSize)-pixel images, the pack's roi has \(manifest.geometry.roi) pixels.",
                 hint: "The pack's geometry and its generator belong to different model variants.")
         }
+        features = KeptFeatures(frames: generators[0].keeping.frames)
+        let largest = avatar.squares.map(\.size).max() ?? 1
+        silentFrames = min(manifest.frames, budget.silence / (largest * largest * 3))
     }
+
+    /// What is kept of the template frames, and why not more.
+    public var keeping: TemplateKeeping { generators[0].keeping }
 
     /// What runs the audio encoder and the generator.
     public var runtimes: (audioEncoder: RuntimeDescription, generator: RuntimeDescription) {
@@ -63,22 +77,38 @@ public struct Engine: Sendable {
     }
 
     /// Draws one frame. Pure: the same job gives the same image.
-    func draw(_ job: FrameJob) async throws -> Frame {
+    func draw(_ job: DrawJob) async throws -> Frame {
         var clock = StageClock()
-        let index = avatar.templateIndex(ofFrame: job.index)
+        let index = job.templateIndex
         let template = try await template.frame(at: index)
         clock.end(.template)
         let compositor = Compositor(avatar.manifest.geometry)
         let square = avatar.square(ofTemplateFrame: index)
-        let crop = template.crop ?? compositor.crop(template.image, at: square)
-        let roi = template.roi ?? compositor.roi(of: crop)
-        let input = compositor.generatorInput(roi: roi, masked: template.masked ?? compositor.masked(roi))
-        clock.end(.crop)
-        let mouth = try await generators[job.index % generators.count].generate(image: input, audio: job.window)
-        clock.end(.generate)
-        let image = try compositor.paste(mouth: mouth, crop: crop, into: template.image, at: square)
+        let drawn: Image
+        if let silent = job.silentSquare {
+            drawn = silent
+            for stage in [Stage.crop, .prepare, .generate] { clock.end(stage) }
+        } else {
+            let crop = template.crop ?? compositor.crop(template.image, at: square)
+            clock.end(.crop)
+            let generator = generators[job.index % generators.count]
+            let features = try await generator.prepare(
+                {
+                    let roi = template.roi ?? compositor.roi(of: crop)
+                    return compositor.generatorInput(roi: roi, masked: template.masked ?? compositor.masked(roi))
+                }, kept: job.kept)
+            clock.end(.prepare)
+            let mouth = try await generator.generate(features, audio: job.window)
+            clock.end(.generate)
+            if job.kept == nil { self.features.keep(features.kept, of: index) }
+            drawn = try compositor.square(mouth: mouth, crop: crop, size: square.size)
+        }
+        let image = Compositor.place(drawn, in: template.image, at: square)
+        if job.isRemembered { job.silence?.keep(drawn, ofFrame: job.index) }
         clock.end(.paste)
-        return Frame(index: job.index, image: image, square: square, durations: clock.durations)
+        let origin: Frame.Origin =
+            job.silentSquare != nil ? .silence : job.kept != nil ? .keptFeatures : .generated
+        return Frame(index: job.index, image: image, square: square, origin: origin, durations: clock.durations)
     }
 }
 
@@ -90,6 +120,18 @@ public struct Frame: Sendable {
     public let image: Image
     /// Where the mouth was redrawn.
     public let square: CropSquare
+    /// How much of the generator ran for it.
+    public enum Origin: String, Sendable, Codable, CaseIterable {
+        /// All of it.
+        case generated
+        /// The part that hears the audio; the rest was kept from an earlier frame.
+        case keptFeatures
+        /// None of it: the same silence had been drawn on this template frame before.
+        case silence
+    }
+
+    /// How much of the generator ran.
+    public let origin: Origin
     /// How long its stages took, waiting included.
     public let durations: [Stage: Duration]
 }
@@ -98,9 +140,11 @@ public struct Frame: Sendable {
 public enum Stage: String, Sendable, CaseIterable {
     /// Fetching and decoding the template frame.
     case template
-    /// Crop, roi, masked roi, tensor.
+    /// The crop square, resized.
     case crop
-    /// The generator.
+    /// Roi, masked roi, tensor, and what the generator computes from them alone.
+    case prepare
+    /// The generator's part that hears the audio; all of it where it runs as a whole.
     case generate
     /// Paste back.
     case paste

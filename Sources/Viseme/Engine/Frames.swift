@@ -11,9 +11,10 @@ public struct Frames: AsyncSequence, Sendable {
     public func makeAsyncIterator() -> Iterator {
         let engine = engine
         var source = JobSource(engine: engine, speech: speech, range: range)
+        var planner = DrawPlanner(engine, first: range.lowerBound)
         return Iterator(
             frames: OrderedParallelMap(depth: engine.parallelism.depth) {
-                try await source.next()
+                try await source.next().map { planner.plan($0) }
             } transform: { job in
                 try await engine.draw(job)
             })
@@ -21,7 +22,7 @@ public struct Frames: AsyncSequence, Sendable {
 
     /// Gives one frame after the other.
     public struct Iterator: AsyncIteratorProtocol {
-        let frames: OrderedParallelMap<FrameJob, Frame>
+        let frames: OrderedParallelMap<DrawJob, Frame>
 
         /// The next frame, or nil after the last one.
         public mutating func next() async throws -> Frame? {

@@ -45,19 +45,21 @@ public struct Render: Sendable {
             let start = ContinuousClock.now
             let speech = try await media.speech(at: audio)
             var timings = StageTimings()
+            var work = RenderReport.Work(template: engine.keeping)
             var done = 0
             for try await frame in engine.frames(for: speech, range: range ?? 0..<Int.max) {
                 try Task.checkCancellation()
                 let before = ContinuousClock.now
                 try await writer.append(frame.image)
                 timings.add(frame.durations, write: ContinuousClock.now - before)
+                work.count(frame)
                 done += 1
                 progress(done)
             }
             let video = try await writer.finish()
             let runtimes = engine.runtimes
             return RenderReport(
-                video: video, elapsed: ContinuousClock.now - start, stages: timings.summary(),
+                video: video, elapsed: ContinuousClock.now - start, stages: timings.summary(), work: work,
                 models: manifest.models.map { model in
                     RenderReport.Model(
                         role: model.role, file: model.file, sha256: model.sha256,
@@ -93,12 +95,36 @@ public struct RenderReport: Sendable {
         public var p95: Double
     }
 
+    /// How often what ran. It depends on the speech, the pack and the memory alone, never on the clock.
+    public struct Work: Sendable, Codable, Equatable {
+        /// Frames for which all of the generator ran.
+        public var generated = 0
+        /// Frames for which only the part ran that hears the audio.
+        public var fromKeptFeatures = 0
+        /// Frames that are silent as one before them on the same template frame: nothing ran.
+        public var silentReused = 0
+        /// What is kept of the template frames.
+        public var template: TemplateKeeping
+
+        init(template: TemplateKeeping) { self.template = template }
+
+        mutating func count(_ frame: Frame) {
+            switch frame.origin {
+            case .generated: generated += 1
+            case .keptFeatures: fromKeptFeatures += 1
+            case .silence: silentReused += 1
+            }
+        }
+    }
+
     /// Frames, durations and sound.
     public var video: VideoReport
     /// Wall-clock time from opening the audio to the finished file.
     public var elapsed: Duration
-    /// By stage: "template", "crop", "generate", "paste", "write".
+    /// By stage: "template", "crop", "prepare", "generate", "paste", "write".
     public var stages: [String: StageSummary]
+    /// How often what ran.
+    public var work: Work
     /// The models.
     public var models: [Model]
     /// Things that were survived, one sentence each.

@@ -67,13 +67,22 @@ public struct Compositor: Sendable {
     ///   - square: The crop square.
     /// - Throws: `.badData` when the mouth holds NaN or infinity.
     public func paste(mouth: [Float], crop: Image, into frame: Image, at square: CropSquare) throws -> Image {
+        Self.place(try self.square(mouth: mouth, crop: crop, size: square.size), in: frame, at: square)
+    }
+
+    /// The generated mouth inside the crop's real border, resized to the crop square: the first half of `paste`.
+    func square(mouth: [Float], crop: Image, size: Int) throws -> Image {
         let whole = try fill(crop, with: mouth)
-        let resized = CubicResize.resize(
-            whole, width: whole.width, height: whole.height, targetWidth: square.size, targetHeight: square.size)
+        return CubicResize.resize(
+            whole, width: whole.width, height: whole.height, targetWidth: size, targetHeight: size)
+    }
+
+    /// Puts a finished square into a frame: the second half of `paste`.
+    static func place(_ drawn: Image, in frame: Image, at square: CropSquare) -> Image {
         var result = frame
         let length = square.size * 3
         result.bytes.withUnsafeMutableBufferPointer { target in
-            resized.bytes.withUnsafeBufferPointer { source in
+            drawn.bytes.withUnsafeBufferPointer { source in
                 for y in 0..<square.size {
                     let to = ((square.y + y) * frame.width + square.x) * 3
                     for i in 0..<length { target[to + i] = source[y * length + i] }

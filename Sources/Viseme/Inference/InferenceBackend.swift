@@ -1,5 +1,3 @@
-public import Foundation
-
 /// Loads models and runs them. ONNX Runtime and Core ML stand behind this protocol.
 public protocol InferenceBackend: Sendable {
     /// The backend's name on the command line and in reports: "onnx".
@@ -15,6 +13,11 @@ public protocol InferenceBackend: Sendable {
 
     /// Loads a generator. Parameters and errors as for `audioEncoder`.
     func generator(_ model: ModelFile, threads: Int) async throws -> any Generator
+
+    /// Loads a generator that may keep what it computes from the template frames alone.
+    ///
+    /// - Parameter template: How much may be kept; it changes nothing but the speed.
+    func generator(_ model: ModelFile, threads: Int, template: TemplateBudget) async throws -> any Generator
 }
 
 /// What runs a model: printed in reports, so that nobody has to guess.
@@ -60,29 +63,17 @@ public protocol Generator: Sendable {
     ///   - audio: (1, 32, 16, 16) row-major: the feature window's 16×512 values.
     /// - Returns: (1, 3, S, S) row-major, B G R in 0…1.
     func generate(image: [Float], audio: [Float]) async throws -> [Float]
-}
 
-/// Loads any network of this family, to run it and to read any of its tensors: how models are proved and compared.
-public protocol TensorRunner: Sendable {
-    /// Loads a model.
+    /// What is kept of the template frames.
+    var keeping: TemplateKeeping { get }
+
+    /// The first of two steps: what depends on the template frame alone.
     ///
     /// - Parameters:
-    ///   - model: The bytes of an ONNX file.
-    ///   - optimised: False for the operations exactly as written, one by one.
-    /// - Throws: `.badData` when it is no model that can be run.
-    func load(_ model: Data, optimised: Bool) async throws -> any LoadedTensors
-}
+    ///   - image: Gives the image of `generate(image:audio:)`; called only when something has to be computed.
+    ///   - kept: What an earlier call for this template frame said is worth keeping, or nil.
+    func prepare(_ image: () throws -> [Float], kept: [Tensor]?) async throws -> TemplateFeatures
 
-/// A network that a `TensorRunner` has loaded.
-public protocol LoadedTensors: Sendable {
-    /// Runs it once.
-    ///
-    /// - Parameters:
-    ///   - inputs: Every input: name, row-major values, shape.
-    ///   - outputs: The tensors that are wanted: name and shape.
-    /// - Returns: The values of every wanted tensor, row-major.
-    /// - Throws: `.badData` when the model's graph does not fit these shapes.
-    func run(
-        inputs: [(name: String, values: [Float], shape: [Int])], outputs: [(name: String, shape: [Int])]
-    ) async throws -> [[Float]]
+    /// The second step: draws one mouth, as `generate(image:audio:)` does.
+    func generate(_ features: TemplateFeatures, audio: [Float]) async throws -> [Float]
 }

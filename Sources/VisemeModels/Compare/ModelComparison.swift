@@ -41,7 +41,7 @@ public struct ModelComparison: Sendable, Codable {
     ///   - everyLayer: Compares every tensor between the layers even when the outputs agree.
     /// - Throws: `.badData` when they are models of different roles, or one cannot be run.
     public init(
-        _ a: OpenedModel, _ b: OpenedModel, runner: any TensorRunner, tolerance: Tolerance, everyLayer: Bool = false
+        _ a: OpenedModel, _ b: OpenedModel, runner: any GraphLoader, tolerance: Tolerance, everyLayer: Bool = false
     ) async throws {
         let (first, second) = (try a.network(), try b.network())
         guard first.family.role == second.family.role else {
@@ -102,7 +102,7 @@ public struct ModelComparison: Sendable, Codable {
     /// Every tensor that both graphs make, on one probe. They are fetched in groups, so that memory stays bounded.
     private static func layers(
         _ x: ModelGraph, _ probe: ProbeInputs, _ y: ModelGraph, _ other: ProbeInputs,
-        _ pairs: [(ModelGraph.Node, ModelGraph.Node?)], runner: any TensorRunner
+        _ pairs: [(ModelGraph.Node, ModelGraph.Node?)], runner: any GraphLoader
     ) async throws -> [TensorDifference] {
         let shapes = try x.shapes()
         var groups: [[(ModelGraph.Node, ModelGraph.Node)]] = [[]]
@@ -147,13 +147,13 @@ extension OpenedModel {
 
 extension ModelGraph {
     /// The outputs on every probe. The network is loaded once and gone afterwards.
-    func outputs(of probes: [ProbeInputs], runner: any TensorRunner, optimised: Bool = true) async throws -> [[[Float]]]
+    func outputs(of probes: [ProbeInputs], runner: any GraphLoader, optimised: Bool = true) async throws -> [[[Float]]]
     {
         try await loaded(by: runner, optimised: optimised).outputs(of: probes)
     }
 
     /// The network, ready to run: its weights are the runner's then, and this graph may go.
-    func loaded(by runner: any TensorRunner, optimised: Bool = true, exposing: [String] = []) async throws
+    func loaded(by runner: any GraphLoader, optimised: Bool = true, exposing: [String] = []) async throws
         -> LoadedNetwork
     {
         let shapes = try shapes()
@@ -161,11 +161,12 @@ extension ModelGraph {
         outline.weights = [:]
         return LoadedNetwork(
             outline: outline, shapes: shapes,
-            network: try await runner.load(ONNXWriter.data(self, exposing: Set(exposing)), optimised: optimised))
+            network: try await runner.graph(
+                ONNXWriter.data(self, exposing: Set(exposing)), name: "model", threads: 1, optimised: optimised))
     }
 
     /// The values of any tensors on a probe, operations run exactly as written.
-    func values(of names: [String], on probe: ProbeInputs, runner: any TensorRunner) async throws -> [[Float]] {
+    func values(of names: [String], on probe: ProbeInputs, runner: any GraphLoader) async throws -> [[Float]] {
         try await loaded(by: runner, optimised: false, exposing: names).values(of: names, on: probe)
     }
 }
@@ -175,7 +176,7 @@ struct LoadedNetwork {
     /// The graph without its weights.
     let outline: ModelGraph
     let shapes: [String: [Int]]
-    let network: any LoadedTensors
+    let network: any LoadedGraph
 
     /// The outputs on every probe.
     func outputs(of probes: [ProbeInputs]) async throws -> [[[Float]]] {
@@ -187,7 +188,8 @@ struct LoadedNetwork {
     /// The values of outputs, or of tensors that were exposed.
     func values(of names: [String], on probe: ProbeInputs) async throws -> [[Float]] {
         try await network.run(
-            inputs: zip(outline.inputs, probe.values).map { ($0.name, $1, shapes[$0.name] ?? []) },
-            outputs: names.map { ($0, shapes[$0] ?? []) })
+            zip(outline.inputs, probe.values).map { Tensor($0.name, shapes[$0.name] ?? [], $1) },
+            outputs: names.map { TensorSlot($0, shapes[$0] ?? []) }
+        ).map { $0.floats ?? [] }
     }
 }

@@ -34,14 +34,14 @@ public struct ModelConverter: Sendable {
     public var audio: GeneratorArchitecture.Audio?
     /// Name and version of the program, for the result's metadata.
     public var tool: String
-    private let runner: any TensorRunner
+    private let runner: any GraphLoader
 
     /// Makes a converter.
     ///
     /// - Parameters:
     ///   - tool: Name and version of the program, such as "viseme 0.2.0".
     ///   - runner: What runs source and result.
-    public init(tool: String, runner: any TensorRunner) {
+    public init(tool: String, runner: any GraphLoader) {
         self.tool = tool
         self.runner = runner
     }

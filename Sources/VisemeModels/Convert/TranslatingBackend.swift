@@ -25,6 +25,15 @@ public struct TranslatingBackend: InferenceBackend {
         return TranslatedGenerator(generator: try await backend.generator(translated, threads: threads))
     }
 
+    /// Loads a generator that may keep what it computes from the template frames alone.
+    public func generator(_ model: ModelFile, threads: Int, template: TemplateBudget) async throws -> any Generator {
+        guard let translated = try translate(model) else {
+            return try await backend.generator(model, threads: threads, template: template)
+        }
+        return TranslatedGenerator(
+            generator: try await backend.generator(translated, threads: threads, template: template))
+    }
+
     /// The package as an ONNX model with the names and shapes that the manifest states; nil for what is no package.
     private func translate(_ model: ModelFile) throws -> ModelFile? {
         guard model.url.pathExtension == "mlpackage" else { return nil }
@@ -71,6 +80,16 @@ private struct TranslatedGenerator: Generator {
     let generator: any Generator
     var runtime: RuntimeDescription { generator.runtime.translated }
     var imageSize: Int { generator.imageSize }
+    var keeping: TemplateKeeping { generator.keeping }
+
+    func prepare(_ image: () throws -> [Float], kept: [Tensor]?) async throws -> TemplateFeatures {
+        try await generator.prepare(image, kept: kept)
+    }
+
+    func generate(_ features: TemplateFeatures, audio: [Float]) async throws -> [Float] {
+        try await generator.generate(features, audio: audio)
+    }
+
     func generate(image: [Float], audio: [Float]) async throws -> [Float] {
         try await generator.generate(image: image, audio: audio)
     }

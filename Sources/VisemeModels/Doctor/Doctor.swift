@@ -4,7 +4,7 @@ public import Viseme
 /// Finds out why a mouth does not move as it should: probes every stage of a pack and names the guilty one.
 public struct Doctor: Sendable {
     private let backend: any InferenceBackend
-    private let runner: any TensorRunner
+    private let runner: any GraphLoader
     private let media: any MediaBackend
 
     /// Makes a doctor.
@@ -13,7 +13,7 @@ public struct Doctor: Sendable {
     ///   - backend: What runs the models when the pack is rendered.
     ///   - runner: What runs single models.
     ///   - media: What decodes the template.
-    public init(backend: any InferenceBackend, runner: any TensorRunner, media: any MediaBackend) {
+    public init(backend: any InferenceBackend, runner: any GraphLoader, media: any MediaBackend) {
         self.backend = backend
         self.runner = runner
         self.media = media

@@ -10,8 +10,10 @@ public enum ONNXWriter {
     ///
     /// Float16 weights are stored as such and cast to Float32 when the model is loaded: the arithmetic stays Float32.
     ///
-    /// - Parameter exposing: Tensors between the operations that become outputs as well, for comparing layer by layer.
-    public static func data(_ graph: ModelGraph, exposing: Set<String> = []) throws -> Data {
+    /// - Parameters:
+    ///   - exposing: Tensors between the operations that become outputs as well, for comparing layer by layer.
+    ///   - halves: Inputs that come as Float16 instead, and tensors that become outputs as Float16; `half(_:)` names them.
+    public static func data(_ graph: ModelGraph, exposing: Set<String> = [], halves: Set<String> = []) throws -> Data {
         var model = Onnx_ModelProto()
         model.irVersion = 8
         model.producerName = "viseme"
@@ -20,8 +22,11 @@ public enum ONNXWriter {
             .with { ($0.key, $0.value) = (entry.key, entry.value) }
         }
         model.graph.name = graph.outputs.first?.name ?? "graph"
-        model.graph.input = graph.inputs.map(valueInfo)
-        model.graph.output = graph.outputs.map(valueInfo)
+        model.graph.input = graph.inputs.map { valueInfo($0, isHalf: halves.contains($0.name)) }
+        model.graph.output = graph.outputs.map { valueInfo($0) }
+        for input in graph.inputs where halves.contains(input.name) {
+            model.graph.node.append(cast(half(input.name), to: input.name, type: 1))
+        }
         var integers: [[Int64]: String] = [:]
         for node in graph.nodes {
             for name in node.inputs {
@@ -35,21 +40,18 @@ public enum ONNXWriter {
                         $0.dataType = weight.type == .float16 ? 10 : 1
                         $0.rawData = weight.bytes
                     })
-                if weight.type == .float16 {
-                    model.graph.node.append(
-                        .with {
-                            $0.name = name + ".cast"
-                            $0.opType = "Cast"
-                            $0.input = [stored(weight)]
-                            $0.output = [name]
-                            $0.attribute = [integer("to", 1)]
-                        })
-                }
+                if weight.type == .float16 { model.graph.node.append(cast(stored(weight), to: name, type: 1)) }
             }
             model.graph.node.append(write(node, &model.graph, &integers))
         }
-        if !exposing.isEmpty {
+        if !exposing.isEmpty || !halves.isEmpty {
             let shapes = try graph.shapes()
+            for node in graph.nodes where halves.contains(node.output) {
+                let axes = (shapes[node.output] ?? []).map { TensorDescription.Dimension.fixed($0) }
+                model.graph.node.append(cast(node.output, to: half(node.output), type: 10))
+                model.graph.output.append(
+                    valueInfo(TensorDescription(name: node.output, shape: axes), isHalf: true))
+            }
             let declared = Set(graph.outputs.map(\.name))
             for node in graph.nodes where exposing.contains(node.output) && !declared.contains(node.output) {
                 let axes = (shapes[node.output] ?? []).dropFirst().map { TensorDescription.Dimension.fixed($0) }
@@ -57,6 +59,19 @@ public enum ONNXWriter {
             }
         }
         return try model.serializedData()
+    }
+
+    /// The name of an input or output that passes as Float16.
+    static func half(_ name: String) -> String { name + ".half" }
+
+    private static func cast(_ source: String, to target: String, type: Int) -> Onnx_NodeProto {
+        .with {
+            $0.name = target + ".cast"
+            $0.opType = "Cast"
+            $0.input = [source]
+            $0.output = [target]
+            $0.attribute = [integer("to", type)]
+        }
     }
 
     private static func stored(_ weight: StoredTensor) -> String {
@@ -123,10 +138,10 @@ public enum ONNXWriter {
         return proto
     }
 
-    private static func valueInfo(_ tensor: TensorDescription) -> Onnx_ValueInfoProto {
+    private static func valueInfo(_ tensor: TensorDescription, isHalf: Bool = false) -> Onnx_ValueInfoProto {
         .with {
-            $0.name = tensor.name
-            $0.type.tensorType.elemType = 1
+            $0.name = isHalf ? half(tensor.name) : tensor.name
+            $0.type.tensorType.elemType = isHalf ? 10 : 1
             $0.type.tensorType.shape.dim = tensor.shape.map { axis in
                 .with {
                     switch axis {

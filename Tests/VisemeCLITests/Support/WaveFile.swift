@@ -8,6 +8,8 @@ struct WaveFile: Sendable, CustomStringConvertible {
     var depth = Depth.s16
     var channels = 1
     var frames: Int
+    /// Frames of digital silence.
+    var silence = 0..<0
     /// A LIST chunk stands before the data.
     var hasList = false
     /// So many bytes of the data that the header promises are missing.
@@ -23,8 +25,9 @@ struct WaveFile: Sendable, CustomStringConvertible {
         samples.reserveCapacity(frames * channels * width)
         for i in 0..<frames {
             let time = Double(i) / Double(rate)
-            let value =
+            let tone =
                 0.5 * sin(2 * .pi * 220 * time) * abs(sin(2 * .pi * 1.5 * time)) + 0.1 * sin(2 * .pi * 1900 * time)
+            let value = silence.contains(i) ? 0 : tone
             let encoded: [UInt8] =
                 switch depth {
                 case .u8: [UInt8(value * 127 + 128)]

@@ -51,15 +51,19 @@ private enum Straightforward {
     }
 
     static func jobs(_ samples: [Float], tile: Bool = false) -> [FrameJob] {
-        let features = FakeEncoder.rows(windows(samples))
+        let windows = windows(samples)
+        let features = FakeEncoder.rows(windows)
+        let silent = (0..<windows.count / 1280).map { k in windows[k * 1280..<(k + 1) * 1280].allSatisfy { $0 == -4 } }
+        let isSilent = silent.prefix(1) + silent + silent.suffix(1)
         let audio = features.prefix(512) + features + features.suffix(512)
         func row(_ r: Int) -> [Float] {
             0 <= r && r < audio.count / 512 ? Array(audio[r * 512..<(r + 1) * 512]) : [Float](repeating: 0, count: 512)
         }
         return (0..<(samples.count + 639) / 640).map { frame in
-            var window: [Float] = []
-            for r in 0..<16 { window += row(tile ? frame : frame - 8 + r) }
-            return FrameJob(index: frame, window: window)
+            let rows = (0..<16).map { tile ? frame : frame - 8 + $0 }
+            return FrameJob(
+                index: frame, window: rows.flatMap(row),
+                isSilent: rows.allSatisfy { isSilent.indices.contains($0) && isSilent[$0] })
         }
     }
 }

@@ -233,7 +233,7 @@ struct RenderTests {
             #expect(report.video.frames == 26)
             #expect(progress == Array(1...26))
             #expect(await writer.isFinished)
-            #expect(Set(report.stages.keys) == ["template", "crop", "generate", "paste", "write"])
+            #expect(Set(report.stages.keys) == ["template", "crop", "prepare", "generate", "paste", "write"])
             #expect(report.stages.values.allSatisfy { $0.p50 >= 0 && $0.p95 >= $0.p50 })
             #expect(report.models.map(\.role) == [.audioEncoder, .generator])
             #expect(report.models.allSatisfy { $0.runtime == fakeRuntime && $0.sha256 == TestPack.sha })

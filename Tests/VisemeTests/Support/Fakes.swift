@@ -81,7 +81,27 @@ struct FakeGenerator: Generator {
     /// The number of the call that fails, counted from 1.
     var failsAt: Int?
     var isIdentity = false
+    /// Template frames whose features are kept; the feature is the image itself.
+    var keptFrames = 0
+    /// Counts images that were asked for.
+    var images: Gauge?
     var runtime: RuntimeDescription { fakeRuntime }
+
+    var keeping: TemplateKeeping {
+        keptFrames == 0
+            ? .nothing(because: "it is a fake")
+            : TemplateKeeping(tensors: ["image"], bytesPerFrame: 6 * imageSize * imageSize * 4, frames: keptFrames)
+    }
+
+    func prepare(_ image: () throws -> [Float], kept: [Tensor]?) async throws -> TemplateFeatures {
+        if let kept { return TemplateFeatures(fresh: [], kept: kept) }
+        images?.enter()
+        return TemplateFeatures(fresh: [], kept: [Tensor("image", [1, 6, imageSize, imageSize], try image())])
+    }
+
+    func generate(_ features: TemplateFeatures, audio: [Float]) async throws -> [Float] {
+        try await generate(image: features.kept.first?.floats ?? [], audio: audio)
+    }
 
     func generate(image: [Float], audio: [Float]) async throws -> [Float] {
         gauge?.enter()
@@ -157,10 +177,9 @@ actor FakeWriter: VideoWriter {
 /// An engine of fakes on a pack that is written into `folder`.
 func fakeEngine(
     in folder: URL, backend: FakeBackend = FakeBackend(), media: FakeMedia = FakeMedia(), cores: Int = 2,
-    pack: TestPack = TestPack()
+    pack: TestPack = TestPack(), memory: Int = 200_000_000
 ) async throws -> Engine {
     try await Engine(
         Avatar(contentsOf: pack.write(into: folder, name: "\(UUID().uuidString).avatar")), backend: backend,
-        media: media,
-        parallelism: Parallelism(cores: cores))
+        media: media, memory: memory, parallelism: Parallelism(cores: cores))
 }
