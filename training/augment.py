@@ -1,8 +1,9 @@
 """Augmented copies of the corpus as mels, computed once, so that training reads arrays only.
 
-    python augment.py [--copies 4] [--jobs 2]
+    python augment.py [--jobs 2]
 
 Copy 0 changes the level only; the others go through speed and pitch, room, band limit, tilt, compression, codec, noise.
+From copy 3 on there are the natural voices only, each utterance as somebody else would say it (`revoice`).
 All have silence around them. Every copy also holds clips without speech (digital silence, noise, hum) whose mouth is closed.
 A level change of g dB is a shift of the mel by 0.08·g, so training varies the level again, at no cost.
 """
@@ -20,10 +21,13 @@ from scipy import signal
 import mouth as mouth_model
 from corpus import Utterance, load, reference
 from phonemes import Phone
-from speech import work
+from speech import NATURAL, work
 
 SEED = 7
 QUIET_CLIPS = 60
+COPIES, REVOICED = 3, 3
+#: Smooth curves over the mel bands.
+TIMBRE = np.cos(np.pi * np.arange(1, 7)[:, None] * (np.arange(80) + 0.5) / 80)
 
 
 def coloured(rng: np.random.Generator, count: int, exponent: float) -> np.ndarray:
@@ -111,6 +115,37 @@ def speed(rng: np.random.Generator, wave: np.ndarray, phones: list[Phone]) -> tu
     return out, [(i, s / factor, e / factor) for i, s, e in phones]
 
 
+def revoice(rng: np.random.Generator, wave: np.ndarray) -> np.ndarray:
+    """The same words at the same times from another throat, through the WORLD vocoder: pitch, liveliness, formants, breath.
+
+    The natural voices are few, and what an encoder knows of them does not hold for the next one.
+    """
+    import pyworld
+
+    f0, t = pyworld.dio(wave, 16000, frame_period=5.0)
+    f0 = pyworld.stonemask(wave, f0, t, 16000)
+    envelope, noise_share = pyworld.cheaptrick(wave, f0, t, 16000), pyworld.d4c(wave, f0, t, 16000)
+    voiced = f0 > 0
+    if voiced.any():
+        pitch = np.exp(rng.uniform(np.log(75), np.log(270)))
+        f0[voiced] = np.clip(pitch * (f0[voiced] / np.exp(np.log(f0[voiced]).mean())) ** rng.uniform(0.2, 1.5), 50, 500)
+    bins = envelope.shape[1]
+    low, high = np.exp(rng.uniform(-0.2, 0.2)), np.exp(rng.uniform(-0.12, 0.12))  # the throat as a whole, then the front of the mouth
+    position = np.linspace(0, 1, bins)
+    source = np.clip(position * low * high ** np.clip(position * 4 - 0.5, 0, 1), 0, 1) * (bins - 1)
+    left = np.minimum(source.astype(int), bins - 2)
+    part = source - left
+    log = np.log(envelope + 1e-16)
+    log = log[:, left] * (1 - part) + log[:, left + 1] * part
+    cepstrum = np.fft.irfft(log, axis=1)  # sharper or flatter formants
+    quefrency = np.minimum(np.arange(cepstrum.shape[1]), cepstrum.shape[1] - np.arange(cepstrum.shape[1]))
+    cepstrum *= np.where(quefrency > 2, rng.uniform(0.75, 1.15), 1.0)
+    envelope = np.exp(np.fft.rfft(cepstrum, axis=1).real)
+    noise_share = np.clip(noise_share[:, left] ** rng.uniform(0.4, 1.6), 0, 1)
+    out = pyworld.synthesize(f0, np.ascontiguousarray(envelope), np.ascontiguousarray(noise_share), 16000, 5.0)[: len(wave)]
+    return np.pad(out, (0, len(wave) - len(out)))
+
+
 def _add(mel: np.ndarray, noise_db: np.ndarray) -> np.ndarray:
     """Adds a noise, in dB over the mel's floor of −4, to a normalised mel: 12.5 dB are 1.0."""
     power = 10 ** (1.25 * (mel + 4)) + 10 ** (noise_db / 10)
@@ -151,9 +186,10 @@ def breathe(r: np.random.Generator, mel: np.ndarray, still: np.ndarray, loud: fl
 
 def vary(r: np.random.Generator, mel: np.ndarray, loud: float) -> np.ndarray:
     """A normalised mel [columns, 80] as another voice, room or microphone would give it: vocal tract length, pitch blurred away,
-    noise, level −24…+6 dB, a slope over the bands, masked bands and moments. It costs next to nothing, so training does it anew each time."""
+    noise, level −24…+6 dB, timbre, masked bands and moments. It costs next to nothing, so training does it anew each time."""
     if r.random() < 0.75:  # formants up or down: warping the held-out voice by 10 % gave r 0.83 instead of 0.73
-        source = np.clip(np.arange(80) * np.exp(r.uniform(-0.17, 0.17)), 0, 78.999)
+        bands = np.arange(80) * np.exp(r.uniform(-0.17, 0.17) + r.uniform(-0.1, 0.1) * np.clip(np.arange(80) / 50 - 0.6, 0, 1))
+        source = np.clip(bands, 0, 78.999)
         low = source.astype(int)
         part = (source - low).astype(np.float32)
         mel = mel[:, low] * (1 - part) + mel[:, low + 1] * part
@@ -168,8 +204,8 @@ def vary(r: np.random.Generator, mel: np.ndarray, loud: float) -> np.ndarray:
         mel = _add(mel, floor_db + rough)
     floor = mel <= -3.999
     mel = mel + 0.08 * r.uniform(-24, 6)
-    if r.random() < 0.4:
-        mel = mel + r.uniform(-0.4, 0.4) * np.linspace(-1, 1, 80, dtype=np.float32)
+    if r.random() < 0.7:  # the timbre of a throat, a nose, a microphone: a smooth curve over the bands, 5 dB or so
+        mel = mel + (r.normal(0, 0.22, 6) @ TIMBRE).astype(np.float32)
     mel[floor] = -4
     if r.random() < 0.2:
         low = r.integers(0, 72)
@@ -185,6 +221,8 @@ def copy(utterance: Utterance, number: int) -> tuple[np.ndarray, np.ndarray, np.
     rng = np.random.default_rng([SEED, number, zlib.crc32(utterance.id.encode())])
     wave, phones = utterance.wave16k.astype(np.float64), utterance.phones
     wave = wave / (np.abs(wave).max() + 1e-9) * 10 ** (-rng.uniform(0, 12) / 20)
+    if number >= COPIES:
+        wave = revoice(rng, wave)
     if number:
         wave, phones = speed(rng, wave, phones)
     lead, tail = (int(16000 * rng.uniform(0.0, 0.9)) for _ in range(2))
@@ -223,30 +261,31 @@ def _one(task: tuple[int, int]):
     return mel.T.astype(np.float16), track.astype(np.float16), phone.astype(np.uint8), i < 0
 
 
-def build(number: int, pool, count: int) -> None:
-    """Writes shard `mels/<number>.npz` unless it exists."""
+def build(number: int, pool, natural: np.ndarray) -> None:
+    """Writes shard `mels/<number>.npz` unless it exists; `natural` says of every utterance whether it sounds like a person."""
     path = work() / "mels" / f"{number}.npz"
     if path.exists():
         return
-    tasks = [(number, i) for i in range(count)] + [(number, -1 - c) for c in range(QUIET_CLIPS)]
+    chosen = np.flatnonzero(natural) if number >= COPIES else np.arange(len(natural))
+    tasks = [(number, int(i)) for i in chosen] + [(number, -1 - c) for c in range(QUIET_CLIPS)]
     mels, tracks, phones, silent = zip(*pool.imap(_one, tasks, chunksize=16))
     scratch = path.with_suffix(".part.npz")
     np.savez(scratch, mel=np.concatenate(mels), track=np.concatenate(tracks), phone=np.concatenate(phones),
-             columns=np.array([len(m) for m in mels]), frames=np.array([len(t) for t in tracks]), quiet=np.array(silent))
+             columns=np.array([len(m) for m in mels]), frames=np.array([len(t) for t in tracks]), quiet=np.array(silent),
+             natural=np.append(natural[chosen], np.zeros(QUIET_CLIPS, bool)))
     os.replace(scratch, path)
     print(f"{path}: {len(tasks)} clips, {sum(map(len, tracks)) / 1500:.1f} minutes", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--copies", type=int, default=4)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     (work() / "mels").mkdir(parents=True, exist_ok=True)
-    count = len(load("train"))
+    natural = np.array([u.voice in NATURAL for u in load("train")])
     with multiprocessing.get_context("spawn").Pool(arguments.jobs, _init) as pool:
-        for number in range(arguments.copies):
-            build(number, pool, count)
+        for number in range(COPIES + REVOICED):
+            build(number, pool, natural)
 
 
 if __name__ == "__main__":

@@ -87,17 +87,13 @@ def template_crops() -> np.ndarray:
 
 # ---------------------------------------------------------------- drawn frames
 
-def shards() -> list[Path]:
-    return sorted((work() / "mels").glob("[0-9].npz"), key=lambda p: int(p.stem))
-
-
-def make_frames(count: int, sources: int = 2) -> None:
-    """Draws `count` frames; the mouths are those of the first `sources` copies of the corpus."""
+def make_frames(count: int, sources: tuple[int, ...] = (0, 1, 3, 4)) -> None:
+    """Draws `count` frames; the mouths are those of these augmented copies of the corpus."""
     folder = work() / "frames"
     folder.mkdir(exist_ok=True)
     tracks = []
-    for path in shards()[:sources]:
-        with np.load(path) as data:
+    for number in sources:
+        with np.load(work() / "mels" / f"{number}.npz") as data:
             tracks.append(data["track"].astype(np.float32))
     opening = [t[:, 0] * (1 - t[:, 3]) for t in tracks]
     pools = []
@@ -119,7 +115,7 @@ def make_frames(count: int, sources: int = 2) -> None:
             pool = pools[s][int(rng.choice(6, p=shares))]
             f = int(pool[rng.integers(len(pool))])
             p = int(rng.integers(presenter.LOOP_FRAMES))
-            meta[i], mouths[i] = (s, f, p), tracks[s][f]
+            meta[i], mouths[i] = (sources[s], f, p), tracks[s][f]
             images[i] = drawn_roi(p, mouths[i])
         np.save(folder / f"{chunk:03}.npy", images)
         np.savez(folder / f"{chunk:03}.part.npz", meta=meta, mouth=mouths)

@@ -4,7 +4,7 @@
 #   training/make_avatar.sh [STEP …]        all steps without arguments; a step that was stopped goes on where it was
 #
 # Wants Python 3.11 with training/requirements.txt (PYTHON=…), and from Debian: ffmpeg espeak-ng flite festival
-# festvox-us-slt-hts festvox-kallpc16k festvox-kdlpc16k libegl1 libgl1. Work data: $VISEME_TRAINING_WORK, default training/work.
+# festvox-us-slt-hts festvox-kallpc16k festvox-kdlpc16k festvox-ru libegl1 libgl1. Work data: $VISEME_TRAINING_WORK, default training/work.
 set -eu
 cd "$(dirname "$0")"
 PYTHON=${PYTHON:-python3}
@@ -18,7 +18,7 @@ step() {
         speech) "$PYTHON" speech.py && "$PYTHON" augment.py ;;
         encoder) "$PYTHON" train_encoder.py --minutes "$ENCODER_MINUTES" ;;
         template) "$PYTHON" dataset.py template ;;
-        frames) "$PYTHON" dataset.py frames --count 12000 ;;
+        frames) "$PYTHON" dataset.py frames --count 20000 ;;
         picture) "$PYTHON" train_generator.py --phase picture --minutes "$PICTURE_MINUTES" ;;
         audio) "$PYTHON" train_generator.py --phase audio --minutes "$AUDIO_MINUTES" ;;
         joint) "$PYTHON" train_generator.py --phase joint --minutes "$JOINT_MINUTES" ;;

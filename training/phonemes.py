@@ -43,6 +43,13 @@ _IPA = {
     "ɑ": "aa", "ɒ": "ao", "ɜ": "er", "ɚ": "er", "ɝ": "er", "ɔ": "ao", "o": "oo", "ʊ": "uh", "u": "uw", "ʉ": "uw",
     "y": "ue", "ʏ": "ue", "ø": "oe", "œ": "oe", "ɵ": "oe",
 }
+#: festival's Russian voice: a doubled consonant is a soft one, a doubled vowel a stressed one.
+_RUSSIAN = {
+    "pau": "sil", "#": "sil", "ii": "iy", "i": "ih", "yy": "ih", "y": "ih", "ee": "eh", "e": "eh", "aa": "aa", "a": "ah", "ae": "ax", "ay": "ax", "ur": "ax",
+    "oo": "ao", "uu": "uw", "u": "uh", "p": "p", "b": "b", "m": "m", "f": "f", "v": "v", "t": "t", "d": "d", "n": "n", "l": "l", "s": "s", "z": "s",
+    "c": "t s", "ch": "t sh", "sh": "sh", "sch": "sh", "zh": "sh", "r": "rr", "k": "k", "g": "k", "h": "k", "j": "y",
+}
+
 #: Marks that say how a phone is said but not where the lips are.
 _IGNORED = set("ˈˌːˑ.̩̯̃̈͡ʲʰˠˤ'_|-^;:*?! ̝̞̪̥ʼ˞‿\u200d")
 
@@ -53,6 +60,15 @@ def from_arpabet(name: str) -> list[str]:
     if key not in _ARPABET:
         raise KeyError(f"unknown ARPAbet phone {name!r}: add it to phonemes._ARPABET")
     return _ARPABET[key].split()
+
+
+def from_russian(name: str) -> list[str]:
+    """The canonical phones of a phone of festival's `msu_ru_nsh_clunits`, in order."""
+    half = name[: len(name) // 2]
+    key = half if half * 2 == name and name not in _RUSSIAN else name
+    if key not in _RUSSIAN:
+        raise KeyError(f"unknown Russian phone {name!r}: add it to phonemes._RUSSIAN")
+    return _RUSSIAN[key].split()
 
 
 def from_ipa(name: str) -> list[str]:

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from phonemes import expand, from_arpabet, from_ipa
+from phonemes import expand, from_arpabet, from_ipa, from_russian
 
 SEED = 20261122
 HERE = Path(__file__).resolve().parent
@@ -32,6 +32,9 @@ RATE = 16000
 FLITE = ["slt", "awb", "kal16"]
 FLITE_HELD_OUT = ["rms"]
 FESTIVAL = {"slt-hts": "cmu_us_slt_arctic_hts", "kal": "kal_diphone"}
+RUSSIAN = {"nsh": "msu_ru_nsh_clunits"}
+#: Voices that sound like people: recorded ones and smooth models of recorded ones.
+NATURAL = ("slt", "awb", "slt-hts", "nsh")
 FESTIVAL_HELD_OUT = {"ked": "ked_diphone"}
 DIALECTS = ["en", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc"]
 VARIANTS = ["m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f5", "klatt", "klatt2", "klatt3", "klatt4",
@@ -73,7 +76,7 @@ def grammar(count: int, rng: random.Random) -> list[str]:
 def sentences() -> dict[str, list[str]]:
     """All sentences by language; every tenth (index % 10 == 7) is held out."""
     out = {}
-    for language in ("en", "de", "es", "fr", "it"):
+    for language in ("en", "de", "es", "fr", "it", "ru"):
         lines = (HERE / "sentences" / f"{language}.txt").read_text(encoding="utf-8").splitlines()
         out[language] = [line.strip() for line in lines if line.strip()]
     out["en"] += grammar(130, random.Random(SEED))
@@ -116,6 +119,8 @@ def plan() -> list[dict]:
                     pitch=rng.randint(25, 75), range=rng.randint(30, 70))
             if held:
                 add(text, held, "espeak", f"{language}+f4", language, voice_held=True, rate=160, pitch=50, range=50)
+    for text in sentences()["ru"]:
+        add(text, False, "festival", "nsh", "ru")
     return jobs
 
 
@@ -137,7 +142,7 @@ def flite(text: str, voice: str, stretch: float, folder: str):
 
 def festival(items: list[dict], folder: str) -> list:
     """A batch with one start of festival: its voices take a second to load."""
-    names = {**FESTIVAL, **FESTIVAL_HELD_OUT}
+    names = {**FESTIVAL, **FESTIVAL_HELD_OUT, **RUSSIAN}
     lines = []
     for i, item in enumerate(items):
         text = item["text"].replace('"', "")
@@ -152,7 +157,8 @@ def festival(items: list[dict], folder: str) -> list:
         for line in Path(f"{folder}/{i}.lab").read_text().splitlines():
             field = line.split()
             if len(field) == 3:
-                phones.append((from_arpabet(field[2]), last, float(field[0])))
+                names_of = from_russian if items[i]["voice"] in RUSSIAN else from_arpabet
+                phones.append((names_of(field[2]), last, float(field[0])))
                 last = float(field[0])
         wave, rate = soundfile.read(f"{folder}/{i}.wav", dtype="float32")
         out.append((wave, rate, phones))

@@ -26,7 +26,7 @@ import corpus
 import mouth as mouth_model
 from audio_encoder import AudioEncoder
 from phonemes import BILABIALS, CANONICAL
-from speech import HERE, plan, work
+from speech import HERE, work
 
 SEED = 11
 #: Rows a step and worker, each from another place: neighbouring rows share 80 % of their audio and teach little more than
@@ -69,8 +69,6 @@ class Data:
     def __init__(self, rng: np.random.Generator):
         self.rng = rng
         self.shards: list[dict] = []
-        # Clips of the smooth voices sound like people: they come more often. The shards keep the order of the plan.
-        self.natural = np.array([job["voice"] in ("slt", "awb", "slt-hts") for job in plan() if job["split"] == "train"])
         self.scan()
 
     def scan(self) -> None:
@@ -81,7 +79,7 @@ class Data:
             shard["c0"] = np.concatenate([[0], np.cumsum(shard["columns"])])
             shard["f0"] = np.concatenate([[0], np.cumsum(shard["frames"])])
             weight = shard["frames"].astype(np.float64)
-            weight[: len(self.natural)][self.natural] *= 2.5
+            weight[shard["natural"]] *= 2.5  # they sound like people
             #: The usual loud value of a clip, for noise at a given distance.
             shard["loud"] = np.array([augment.loud(shard["mel"][a:b]) for a, b in zip(shard["c0"][:-1], shard["c0"][1:])], np.float32)
             weight[shard["quiet"]] = 0

@@ -41,7 +41,8 @@ CROP = 192                           # most steps draw a part: the network has n
 FREEZE = .55                         # of the joint phase, after which the batch statistics stay as rendering will have them
 WHOLE = {"picture": .2, "joint": .3}  # share of the steps that draw whole rois
 PEAK = {"picture": 1.8e-3, "audio": 2e-3, "joint": 1.2e-3}
-SOURCES = (1.0, .4)                  # how much of each augmented copy of the corpus is used
+SOURCES = {0: .6, 1: .4, 3: 1.0, 4: 1.0}  # how much of which augmented copy of the corpus is used; from 3 on they are revoiced
+DROPOUT = .1                         # of features: a branch that leans on few of them fails with the next voice
 
 
 # ---------------------------------------------------------------- the code of a mouth
@@ -67,24 +68,24 @@ class Rows:
     def __init__(self, rank: int = 0, workers: int = 1):
         path = CHECKPOINTS / "audio_visual_encoder.pth"
         self.sha = hashlib.sha256(path.read_bytes()).hexdigest()
-        self.copies = []
+        self.copies = {}
         encoder = None
-        for k, (shard, share) in enumerate(zip(dataset.shards(), SOURCES)):      # the workers share the encoding
-            cache = work() / "rows" / f"{self.sha[:12]}-{shard.stem}.npy"
-            with np.load(shard) as data:
+        for k, (number, share) in enumerate(SOURCES.items()):                    # the workers share the encoding
+            cache = work() / "rows" / f"{self.sha[:12]}-{number}.npy"
+            with np.load(work() / "mels" / f"{number}.npz") as data:
                 columns, frames, track = data["columns"], data["frames"], data["track"].astype(np.float32)
-                used = np.random.default_rng([SEED, k]).random(len(columns)) < share
+                used = np.random.default_rng([SEED, number]).random(len(columns)) < share
                 used |= data["quiet"]
                 counts = np.array([reference.window_count(c) for c in columns]) * used
                 if k % workers == rank and not cache.exists():
                     encoder = encoder or audio_encoder.load(path).to(memory_format=torch.channels_last)
                     cache.parent.mkdir(exist_ok=True)
-                    self._encode(encoder, data["mel"], columns, counts, frames, track, int(shard.stem), cache)
-            self.copies.append(dict(cache=cache, track=track, f0=np.concatenate([[0], np.cumsum(frames)]), r0=np.concatenate([[0], np.cumsum(counts)]),
-                                    usable=np.repeat(used, frames)))
+                    self._encode(encoder, data["mel"], columns, counts, frames, track, number, cache)
+            self.copies[number] = dict(cache=cache, track=track, f0=np.concatenate([[0], np.cumsum(frames)]), r0=np.concatenate([[0], np.cumsum(counts)]),
+                                       usable=np.repeat(used, frames))
         if workers > 1:
             torch.distributed.barrier()
-        for c in self.copies:
+        for c in self.copies.values():
             c["rows"] = np.load(c["cache"], mmap_mode="r")
 
     @staticmethod
@@ -181,22 +182,22 @@ class Windows:
     def __init__(self, rng: np.random.Generator, rows: Rows):
         self.rng, self.rows = rng, rows
         self.pools = []
-        for c in rows.copies:
+        for c in rows.copies.values():
             t = c["track"]
             still = np.abs(t).sum(1) <= .02
             ok = c["usable"]
-            self.pools.append([np.flatnonzero(ok), np.flatnonzero(ok & (t[:, 3] > .4)), np.flatnonzero(ok & still), np.flatnonzero(ok & ((t[:, 4] > .4) | (t[:, 2] > .6)))])
+            self.pools.append([c, np.flatnonzero(ok), np.flatnonzero(ok & (t[:, 3] > .4)), np.flatnonzero(ok & still), np.flatnonzero(ok & ((t[:, 4] > .4) | (t[:, 2] > .6)))])
 
     def batch(self, size: int):
         r = self.rng
         x = np.empty((size, 16, 512), np.float32)
         m = np.empty((size, 7), np.float32)
         for b in range(size):
-            k = int(r.integers(len(self.rows.copies)))
-            pool = self.pools[k][int(r.choice(4, p=[.62, .20, .10, .08]))]
+            which, *pools = self.pools[int(r.integers(len(self.pools)))]
+            pool = pools[int(r.choice(4, p=[.62, .20, .10, .08]))]
             f = int(pool[r.integers(len(pool))])
-            m[b] = self.rows.copies[k]["track"][f]
-            self.rows.window(self.rows.copies[k], f, x[b])
+            m[b] = which["track"][f]
+            self.rows.window(which, f, x[b])
         return torch.from_numpy(x).reshape(size, 32, 16, 16), torch.from_numpy(m)
 
 
@@ -205,7 +206,7 @@ class Windows:
 BOX = torch.zeros(1, 1, 320, 320)
 BOX[:, :, 78:240, 70:250] = 1.0
 FACE = torch.from_numpy(presenter.FACE)
-SHAPE = .15                          # weight of the mouth's profiles beside the pixels
+SHAPE = .3                           # weight of the mouth's profiles beside the pixels
 
 
 def picture_loss(y, target, closed, box):
@@ -339,12 +340,12 @@ def train(rank: int, a) -> None:
                 pick = torch.from_numpy(rng.integers(len(bottlenecks), size=len(mouth)))
                 with torch.no_grad():
                     want = teacher(torch.cat([bottlenecks[pick], code(mouth, channels[4]).to(device)], 1)).float()
-                got = model.fuse_conv(torch.cat([bottlenecks[pick], model.audio_model(audio.to(device))], 1)).float()
+                got = model.fuse_conv(torch.cat([bottlenecks[pick], model.audio_model(F.dropout(audio.to(device), DROPOUT))], 1)).float()
                 shy = 1 + .5 * (mouth[:, 3] > .8).float()                  # closures are few: the mean of what is likely would leave them open
                 loss = (((got - want) * scale).pow(2).mean((1, 2, 3)) * shy.to(device)).mean()
             else:
                 image, audio, target, closed, mouth = (t.to(device) for t in data.batch(BATCH[a.phase]))
-                inner = code(mouth, channels[4]).to(device) if a.phase == "picture" else model.audio_model(audio)
+                inner = code(mouth, channels[4]).to(device) if a.phase == "picture" else model.audio_model(F.dropout(audio, DROPOUT))
                 box = slice(0, None), slice(0, None)
                 if step % 10 >= 10 * WHOLE[a.phase]:
                     box = part(rng)
