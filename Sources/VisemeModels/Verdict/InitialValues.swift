@@ -24,6 +24,8 @@ struct InitialValues {
     /// By chance 8–51 % of trained weights are; all of them never, from a few dozen weights on. Float32 only.
     var isOnTheLattice: Bool {
         guard layer.weight.type == .float32, values.count >= 48 else { return false }
+        // Where B is a power of two every number of Float16 or bfloat16 is such a draw: rounded weights prove nothing.
+        guard values.contains(where: { $0.bitPattern & 0x1FFF != 0 }) else { return false }
         let s = Self.untouchedScale
         return [1, s, s.nextUp, s.nextDown].contains { scale in values.allSatisfy { isDrawn($0, scale) } }
     }
