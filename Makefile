@@ -14,7 +14,7 @@ export VISEME_STRICT ?= 1
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: ## Install libav* and ONNX Runtime; does nothing twice
+setup: ## Install libav* and ONNX Runtime; does nothing twice. PROVIDER=openvino: OpenVINO, too
 	@scripts/setup.sh
 
 build: setup ## Build the program

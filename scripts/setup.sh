@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Viseme needs, and nothing twice: libav* (system packages) and ONNX Runtime (into .deps/).
+# PROVIDER=openvino: the build of ONNX Runtime that has OpenVINO, as well (x86-64 Linux).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -54,14 +55,57 @@ Darwin-arm64)
 esac
 
 digest() { if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d' ' -f1; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+fetch_wheel() { # fetch_wheel NAME VERSION PLATFORMS: a wheel out of PyPI, into $work
+    local python
+    python=$(command -v python3) || fail "python3 with pip is needed once, to fetch a wheel: sudo apt-get install python3-pip"
+    "$python" -m pip --version >/dev/null 2>&1 || fail "pip is needed once, to fetch a wheel: sudo apt-get install python3-pip"
+    # shellcheck disable=SC2086
+    "$python" -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 \
+        --implementation cp $3 -d "$work" "$1==$2" || fail "the wheel of $1 $2 cannot be fetched"
+}
+
+# --- OpenVINO -------------------------------------------------------------------------------------------------------
+openvino_version=1.24.1
+openvino_pin=3007c803634cc69c6d52af1dea7ce729d9bb62b9a11070fd2f959119199007a8
+case "${PROVIDER:-}" in
+"" | cpu) ;;
+openvino)
+    [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || fail "OpenVINO is fetched for x86-64 Linux only, this is $(uname -s)-$(uname -m)"
+    if [ "$(cat .deps/openvino/wheel.sha256 2>/dev/null)" = $openvino_pin ]; then
+        say "ONNX Runtime $openvino_version with OpenVINO is in .deps"
+    else
+        say "fetching the wheel of ONNX Runtime $openvino_version with OpenVINO"
+        fetch_wheel onnxruntime-openvino $openvino_version "--platform manylinux_2_28_x86_64"
+        wheel_file=$(ls "$work"/onnxruntime_openvino-*.whl)
+        [ "$(digest "$wheel_file")" = $openvino_pin ] ||
+            fail "the wheel has SHA-256 $(digest "$wheel_file"), expected $openvino_pin: not taken"
+        python3 -m zipfile -e "$wheel_file" "$work/openvino"
+        rm -rf .deps/openvino.new
+        mkdir -p .deps/openvino.new/lib
+        # Of three copies of each library the one by whose name the others ask for it, and no plugin but the processor's.
+        for name in providers_shared providers_openvino; do
+            cp "$work/openvino/onnxruntime/capi/libonnxruntime_$name.so" .deps/openvino.new/lib/
+        done
+        for name in openvino.so.2541 openvino_onnx_frontend.so.2541 openvino_intel_cpu_plugin.so tbb.so.12; do
+            cp "$work/openvino/onnxruntime/capi/lib$name" .deps/openvino.new/lib/
+        done
+        cp "$work/openvino/onnxruntime/capi/libonnxruntime.so.$openvino_version" .deps/openvino.new/lib/libonnxruntime.so
+        echo $openvino_pin >.deps/openvino.new/wheel.sha256
+        rm -rf .deps/openvino
+        mv .deps/openvino.new .deps/openvino
+        say "ONNX Runtime $openvino_version with OpenVINO is in .deps"
+    fi ;;
+*) fail "PROVIDER is cpu or openvino, not '$PROVIDER'" ;;
+esac
+
 target=.deps/onnxruntime/lib/$library
 if [ -f "$target" ] && [ "$(digest "$target")" = "$pin" ]; then
     say "ONNX Runtime $version is in .deps"
     exit 0
 fi
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 take() { # take FILE SOURCE: accepts the library only with the pinned hash
     local actual
     actual=$(digest "$1")
@@ -82,12 +126,8 @@ if curl -fsSL --connect-timeout 10 --max-time 300 -o "$work/archive.tgz" "$url" 
     exit 0
 fi
 say "taking the library out of the PyPI wheel instead"
-python=$(command -v python3) || fail "python3 with pip is needed once, to fetch the wheel: sudo apt-get install python3-pip"
-"$python" -m pip --version >/dev/null 2>&1 || fail "pip is needed once, to fetch the wheel: sudo apt-get install python3-pip"
-# shellcheck disable=SC2086
-"$python" -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 \
-    --implementation cp $wheel -d "$work" "onnxruntime==$version" || fail "the wheel of ONNX Runtime $version cannot be fetched"
-"$python" -m zipfile -e "$work"/onnxruntime-*.whl "$work/wheel"
+fetch_wheel onnxruntime "$version" "$wheel"
+python3 -m zipfile -e "$work"/onnxruntime-*.whl "$work/wheel"
 found=$(ls "$work"/wheel/onnxruntime/capi/libonnxruntime.*"$version"* 2>/dev/null | head -n 1)
 [ -n "$found" ] || fail "the wheel of ONNX Runtime $version holds no library"
 take "$found" "the PyPI wheel" || fail "ONNX Runtime $version could not be verified"

@@ -8,15 +8,17 @@ import VisemeONNX
 
 /// Options of every command that loads an avatar's models.
 struct EngineOptions: ParsableArguments {
-    enum Backend: String, ExpressibleByArgument, CaseIterable {
-        case onnx, coreml
+    /// `ExecutionProvider`'s cases are ONNX Runtime's; Core ML is a runtime of its own.
+    enum Provider: String, ExpressibleByArgument, CaseIterable {
+        case cpu, openvino, cuda, coreml
     }
 
     @Option(help: "The avatar pack: a folder, or a name found in avatars/ or the folders of VISEME_AVATARS.")
     var avatar = "robin"
 
-    @Option(help: "What runs the models.")
-    var backend = Backend.onnx
+    @Option(
+        help: "What runs the models: ONNX Runtime's cpu, openvino or cuda, or coreml. All of it, or the command fails.")
+    var provider = Provider.cpu
 
     @Option(help: ArgumentHelp("ONNX Runtime's shared library.", valueName: "path"))
     var onnxruntime: String?
@@ -53,8 +55,11 @@ struct EngineOptions: ParsableArguments {
     }
 
     func makeBackend() throws -> any InferenceBackend {
-        switch backend {
-        case .onnx: return TranslatingBackend(SplittingBackend(try ONNXBackend(libraryPath: onnxruntime)))
+        switch provider {
+        case .cpu, .openvino, .cuda:
+            let chosen = ExecutionProvider(rawValue: provider.rawValue) ?? .cpu
+            return TranslatingBackend(
+                SplittingBackend(try ONNXBackend(libraryPath: onnxruntime, provider: chosen)))
         case .coreml:
             #if canImport(CoreML)
                 Terminal.print("note: the Core ML backend is \(CoreMLBackend.maturity)")
@@ -62,7 +67,7 @@ struct EngineOptions: ParsableArguments {
             #else
                 throw VisemeError(
                     .unavailable, "Core ML exists on Apple systems only.",
-                    hint: "Here --backend onnx runs Core ML packages as well: translated, by ONNX Runtime.")
+                    hint: "Here --provider cpu runs Core ML packages as well: translated, by ONNX Runtime.")
             #endif
         }
     }

@@ -45,7 +45,7 @@
                 throw VisemeError(
                     .unsupported,
                     "'\(model.description.file)' is no Core ML model: expected .mlpackage or .mlmodelc, found '.\(other)'.",
-                    hint: "Convert it: viseme convert \(model.description.file) OUT.mlpackage, or use --backend onnx.")
+                    hint: "Convert it: viseme convert \(model.description.file) OUT.mlpackage, or use --provider cpu.")
             }
             // The one call of the digest: nothing of the folder is used before it.
             try model.verify()

@@ -5,7 +5,7 @@ import Viseme
 /// What lies behind the direction of play goes first, the farthest of it before the rest: a ping-pong needs the near past
 /// again, and the frames ahead soon.
 struct FrameCache {
-    private var frames: [Int: Image] = [:]
+    private var frames: [Int: any Picture] = [:]
     private var last = -1
     /// Whether the last two requests went towards lower numbers.
     private(set) var isBackward = false
@@ -25,7 +25,7 @@ struct FrameCache {
     var count: Int { frames.count }
 
     /// Asks for a frame; this also tells the direction of play.
-    mutating func request(_ index: Int) -> Image? {
+    mutating func request(_ index: Int) -> (any Picture)? {
         if index != last { isBackward = index < last }
         last = index
         return frames[index]
@@ -35,8 +35,8 @@ struct FrameCache {
     func contains(_ index: Int) -> Bool { frames[index] != nil }
 
     /// Keeps a frame, and drops those that are needed last.
-    mutating func insert(_ image: Image, at index: Int) {
-        frames[index] = image
+    mutating func insert(_ picture: any Picture, at index: Int) {
+        frames[index] = picture
         while frames.count > capacity, let victim = victim() { frames[victim] = nil }
     }
 

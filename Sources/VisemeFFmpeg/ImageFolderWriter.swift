@@ -25,7 +25,7 @@ actor ImageFolderWriter: VideoWriter {
     }
 
     /// Writes a frame as PNG.
-    func append(_ frame: Image) throws {
+    func append(_ frame: any Picture) throws {
         try Task.checkCancellation()
         guard production != nil else { throw closed() }
         do {
@@ -66,14 +66,14 @@ struct FolderProduction: ~Copyable {
         self.partial = partial
     }
 
-    mutating func append(_ image: Image) throws {
-        guard image.width == request.width, image.height == request.height else {
+    mutating func append(_ picture: any Picture) throws {
+        guard picture.width == request.width, picture.height == request.height else {
             throw VisemeError(
                 .usage,
-                "Frame \(frames) is \(image.width)×\(image.height), the video \(request.width)×\(request.height)")
+                "Frame \(frames) is \(picture.width)×\(picture.height), the video \(request.width)×\(request.height)")
         }
         let name = String(format: "%06d.png", frames)
-        let data = try encoder.encode(image)
+        let data = try encoder.encode(picture.image())
         do {
             try data.write(to: partial.url.appendingPathComponent(name))
         } catch {

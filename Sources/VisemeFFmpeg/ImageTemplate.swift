@@ -21,7 +21,7 @@ struct ImageTemplate: TemplateReader {
     }
 
     /// Frame `index` in 0..<frameCount.
-    func frame(at index: Int) async throws -> Image {
+    func frame(at index: Int) async throws -> any Picture {
         precondition(index >= 0 && index < frameCount, "a template frame is in 0..<frameCount")
         return try await decoder.frame(at: index)
     }
@@ -39,20 +39,20 @@ actor ImageDecoder {
     init(_ sequence: ImageSequence) { self.sequence = sequence }
 
     func start(memory: Int) throws -> (width: Int, height: Int) {
-        let image = try decode(sequence.files[0])
-        cache = FrameCache(memory: memory, frameBytes: image.bytes.count)
-        return (image.width, image.height)
+        let picture = try decode(sequence.files[0])
+        cache = FrameCache(memory: memory, frameBytes: picture.byteCount)
+        return (picture.width, picture.height)
     }
 
-    func frame(at index: Int) throws -> Image {
+    func frame(at index: Int) throws -> any Picture {
         try Task.checkCancellation()
-        if let image = cache.request(index) { return image }
-        let image = try decode(sequence.files[index])
-        cache.insert(image, at: index)
-        return image
+        if let picture = cache.request(index) { return picture }
+        let picture = try decode(sequence.files[index])
+        cache.insert(picture, at: index)
+        return picture
     }
 
-    private func decode(_ url: URL) throws -> Image {
+    private func decode(_ url: URL) throws -> any Picture {
         let demuxer = try Demuxer(url, as: "Template image")
         let label = "Template image '\(url.path)'"
         guard let number = demuxer.select(AVMEDIA_TYPE_VIDEO), let stream = demuxer.stream(number) else {
@@ -75,8 +75,8 @@ actor ImageDecoder {
                 }
                 let raw = frame.pointer.pointee
                 if pixels == nil { pixels = try PixelReader(width: Int(raw.width), height: Int(raw.height)) }
-                guard let image = try pixels?.image(of: frame, label: label) else { continue }
-                return image
+                guard let picture = try pixels?.picture(of: frame, label: label) else { continue }
+                return picture
             case .needsPacket: continue
             case .ended, .damaged: throw VisemeError(.badData, "\(label) cannot be decoded")
             }

@@ -1,7 +1,7 @@
 import CFFmpeg
 import Viseme
 
-/// Decoded pictures to B G R bytes through swscale, as FFmpeg's own command line does it.
+/// Takes pictures out of a decoder: 4:2:0 as it is, all else as B G R bytes through swscale, as FFmpeg's own command line does it.
 struct PixelReader: ~Copyable {
     private struct Form: Equatable {
         var width: Int32
@@ -20,6 +20,15 @@ struct PixelReader: ~Copyable {
         target = try Frame(width: width, height: height, format: AV_PIX_FMT_BGR24)
     }
 
+    /// A decoded picture, kept.
+    ///
+    /// - Throws: `.badData` when the picture has another size.
+    mutating func picture(of frame: borrowing Frame, label: String) throws -> any Picture {
+        try requireSize(of: frame, label: label)
+        if let planar = PlanarPicture(frame) { return planar }
+        return try image(of: frame, label: label)
+    }
+
     /// Converts a decoded picture to (height, width, 3).
     ///
     /// The matrix and the range are the stream's own. Without a tag the matrix is BT.601 whatever the size, because that
@@ -27,13 +36,8 @@ struct PixelReader: ~Copyable {
     ///
     /// - Throws: `.badData` when the picture has another size.
     mutating func image(of frame: borrowing Frame, label: String) throws -> Image {
+        try requireSize(of: frame, label: label)
         let raw = frame.pointer.pointee
-        let (width, height) = (target.pointer.pointee.width, target.pointer.pointee.height)
-        guard raw.width == width, raw.height == height else {
-            throw VisemeError(
-                .badData, "\(label) is \(raw.width)×\(raw.height); the first frame is \(width)×\(height)",
-                hint: "all template frames need one size")
-        }
         let wanted = Form(
             width: raw.width, height: raw.height, format: raw.format, matrix: raw.colorspace.rawValue,
             range: raw.color_range.rawValue)
@@ -43,6 +47,16 @@ struct PixelReader: ~Copyable {
         }
         try scaler?.convert(frame, to: target, label: label)
         return try target.packedImage()
+    }
+
+    private func requireSize(of frame: borrowing Frame, label: String) throws {
+        let (raw, expected) = (frame.pointer.pointee, target.pointer.pointee)
+        guard raw.width == expected.width, raw.height == expected.height else {
+            throw VisemeError(
+                .badData,
+                "\(label) is \(raw.width)×\(raw.height); the first frame is \(expected.width)×\(expected.height)",
+                hint: "all template frames need one size")
+        }
     }
 
     private static func scaler(for raw: AVFrame) throws -> Scaler {

@@ -55,11 +55,11 @@ struct VideoEncoder: ~Copyable {
     /// Encodes a frame and writes the packets that are ready.
     ///
     /// - Parameters:
-    ///   - image: The frame (height, width, 3); nil says that none will follow.
+    ///   - picture: The frame; nil says that none will follow.
     ///   - number: The frame's number.
-    func encode(_ image: Image?, number: Int, into muxer: borrowing Muxer) throws {
-        if let image {
-            try pixels.convert(image)
+    mutating func encode(_ picture: (any Picture)?, number: Int, into muxer: borrowing Muxer) throws {
+        if let picture {
+            try pixels.convert(picture)
             pixels.target.pointer.pointee.pts = Int64(number)
             try check(
                 avcodec_send_frame(context, pixels.target.pointer),

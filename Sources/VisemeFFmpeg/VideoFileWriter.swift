@@ -26,7 +26,7 @@ actor VideoFileWriter: VideoWriter {
     }
 
     /// Encodes a frame, and the sound that belongs to it.
-    func append(_ frame: Image) throws {
+    func append(_ frame: any Picture) throws {
         try Task.checkCancellation()
         guard production != nil else { throw closed() }
         do {
@@ -110,13 +110,13 @@ struct VideoProduction: ~Copyable {
         self.muxer = opened
     }
 
-    mutating func append(_ image: Image) throws {
-        guard image.width == request.width, image.height == request.height else {
+    mutating func append(_ picture: any Picture) throws {
+        guard picture.width == request.width, picture.height == request.height else {
             throw VisemeError(
                 .usage,
-                "Frame \(frames) is \(image.width)×\(image.height), the video \(request.width)×\(request.height)")
+                "Frame \(frames) is \(picture.width)×\(picture.height), the video \(request.width)×\(request.height)")
         }
-        try encoder.encode(image, number: frames, into: muxer)
+        try encoder.encode(picture, number: frames, into: muxer)
         frames += 1
         try advanceSound(to: seconds)
     }

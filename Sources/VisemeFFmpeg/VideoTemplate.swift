@@ -20,7 +20,7 @@ struct VideoTemplate: TemplateReader {
     }
 
     /// Frame `index` in 0..<frameCount.
-    func frame(at index: Int) async throws -> Image {
+    func frame(at index: Int) async throws -> any Picture {
         precondition(index >= 0 && index < frameCount, "a template frame is in 0..<frameCount")
         return try await decoder.frame(at: index)
     }
@@ -45,12 +45,12 @@ actor VideoFrameDecoder {
 
     var decodedPictures: Int { video?.decodedPictures ?? 0 }
 
-    func frame(at index: Int) throws -> Image {
+    func frame(at index: Int) throws -> any Picture {
         try Task.checkCancellation()
-        guard let image = try video?.image(at: index) else {
+        guard let picture = try video?.picture(at: index) else {
             throw VisemeError(.internal, "Template frame \(index) was asked for before the video was open")
         }
-        return image
+        return picture
     }
 }
 
@@ -99,11 +99,13 @@ struct IndexedVideo: ~Copyable {
         self.decoder = decoder
         self.index = index
         self.pixels = pixels
-        cache = FrameCache(memory: memory, frameBytes: width * height * 3)
+        let format = AVPixelFormat(parameters.pointee.format)
+        cache = FrameCache(
+            memory: memory, frameBytes: PlanarPicture.isKept(format) ? width * height * 3 / 2 : width * height * 3)
     }
 
-    mutating func image(at wanted: Int) throws -> Image {
-        if let image = cache.request(wanted) { return image }
+    mutating func picture(at wanted: Int) throws -> any Picture {
+        if let picture = cache.request(wanted) { return picture }
         let key = index.key(for: wanted)
         let first = index.firstFrame(from: key)
         // Going on is cheaper than a jump as long as no key frame lies between.
@@ -121,7 +123,7 @@ struct IndexedVideo: ~Copyable {
     }
 
     /// Decodes until a frame came out; keeps those from `lowest` on.
-    private mutating func decode(upTo wanted: Int, keepingFrom lowest: Int) throws -> Image {
+    private mutating func decode(upTo wanted: Int, keepingFrom lowest: Int) throws -> any Picture {
         while true {
             switch try decoder.receive(into: frame) {
             case .frame:
@@ -132,9 +134,9 @@ struct IndexedVideo: ~Copyable {
                 guard viseme_frame_is_damaged(frame.pointer) == 0 else { throw lost(found) }
                 next = found + 1
                 guard found >= lowest, !cache.contains(found) || found == wanted else { continue }
-                let image = try pixels.image(of: frame, label: "\(label), frame \(found),")
-                cache.insert(image, at: found)
-                if found == wanted { return image }
+                let picture = try pixels.picture(of: frame, label: "\(label), frame \(found),")
+                cache.insert(picture, at: found)
+                if found == wanted { return picture }
             case .needsPacket: try feed()
             // After a jump, pictures that lean on earlier ones cannot be decoded, and need not be.
             case .damaged: continue

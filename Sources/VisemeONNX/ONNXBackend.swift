@@ -10,10 +10,12 @@ public struct ONNXBackend: InferenceBackend {
 
     /// Finds and opens ONNX Runtime.
     ///
-    /// - Parameter libraryPath: The shared library; nil to search (see `OnnxRuntimeLibrary`).
-    /// - Throws: `.unavailable` when it is not found or too old.
-    public init(libraryPath: String? = nil) throws {
-        library = try OnnxRuntimeLibrary(path: libraryPath)
+    /// - Parameters:
+    ///   - libraryPath: The shared library; nil to search (see `OnnxRuntimeLibrary`).
+    ///   - provider: What of it runs the models: all of them, never a part.
+    /// - Throws: `.unavailable` when it is not found, too old or without the provider.
+    public init(libraryPath: String? = nil, provider: ExecutionProvider = .cpu) throws {
+        library = try OnnxRuntimeLibrary(path: libraryPath, provider: provider)
     }
 
     /// Reads a model file's tensors and hash and checks that they fit a role.

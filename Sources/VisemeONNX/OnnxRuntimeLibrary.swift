@@ -17,6 +17,8 @@ public struct OnnxRuntimeLibrary: Sendable {
     public let path: String
     /// The version that it names itself.
     public let version: String
+    /// What of it runs the models.
+    public let provider: ExecutionProvider
 
     // The table is immutable and the library is never unloaded, so the pointers stay valid from any thread.
     nonisolated(unsafe) let api: UnsafePointer<VisemeOrtApi>
@@ -24,10 +26,12 @@ public struct OnnxRuntimeLibrary: Sendable {
 
     /// Opens ONNX Runtime.
     ///
-    /// - Parameter path: The library to open; nil to search.
-    /// - Throws: `.unavailable` listing every place that was tried, or naming a library that is too old.
-    public init(path: String? = nil) throws {
-        let candidates = path.map { [$0] } ?? Self.candidates()
+    /// - Parameters:
+    ///   - path: The library to open; nil to search.
+    ///   - provider: What of it shall run the models.
+    /// - Throws: `.unavailable` listing every place that was tried, or naming a library that is too old or lacks the provider.
+    public init(path: String? = nil, provider: ExecutionProvider = .cpu) throws {
+        let candidates = path.map { [$0] } ?? Self.candidates(folder: provider.folder)
         var failures: [String] = []
         for candidate in candidates {
             if candidate.contains("/"), !FileManager.default.fileExists(atPath: candidate) {
@@ -56,17 +60,37 @@ public struct OnnxRuntimeLibrary: Sendable {
             }
             self.path = candidate
             self.version = version
+            self.provider = provider
             self.api = api
             environment = try Self.makeEnvironment(api)
+            let available = try providers()
+            guard available.contains(provider.nativeName) else {
+                throw VisemeError(
+                    .unavailable,
+                    "ONNX Runtime \(version) at \(candidate) has no \(provider.reportName) provider, only: \(available.joined(separator: ", ")).",
+                    hint: provider.hint)
+            }
             return
         }
         throw VisemeError(
             .unavailable, "ONNX Runtime was not found. Tried:\n  " + failures.joined(separator: "\n  "),
-            hint: "Run: make setup, or name the library with --onnxruntime PATH or VISEME_ONNXRUNTIME.")
+            hint: provider.hint)
+    }
+
+    /// The providers that the library was built with, by ONNX Runtime's names.
+    func providers() throws -> [String] {
+        var names: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+        var count: CInt = 0
+        try Self.check(api, api.pointee.GetAvailableProviders(&names, &count), "listing the providers")
+        let list = (0..<Int(count)).compactMap { names?[$0].map { String(cString: $0) } }
+        try Self.check(api, api.pointee.ReleaseAvailableProviders(names, count), "listing the providers")
+        return list
     }
 
     /// The places that are searched, in order.
-    static func candidates() -> [String] {
+    ///
+    /// - Parameter folder: The folder below `.deps`.
+    static func candidates(folder deps: String) -> [String] {
         #if os(macOS)
             let name = "libonnxruntime.dylib"
         #else
@@ -76,14 +100,14 @@ public struct OnnxRuntimeLibrary: Sendable {
         if let variable = ProcessInfo.processInfo.environment["VISEME_ONNXRUNTIME"], !variable.isEmpty {
             return [variable]  // who names a library wants that one, not another
         }
-        places.append(FileManager.default.currentDirectoryPath + "/.deps/onnxruntime/lib/" + name)
+        places.append(FileManager.default.currentDirectoryPath + "/.deps/\(deps)/lib/" + name)
         if let executable = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent() {
             places.append(executable.appending(path: name).path)
             // .build/<triple>/<configuration>/viseme inside a checkout: look into the folders above.
             var folder = executable
             for _ in 0..<5 {
                 folder = folder.deletingLastPathComponent()
-                places.append(folder.appending(path: ".deps/onnxruntime/lib/\(name)").path)
+                places.append(folder.appending(path: ".deps/\(deps)/lib/\(name)").path)
             }
         }
         return places + [name]

@@ -45,7 +45,7 @@ actor OnnxSession {
         modelName = name
         executor = BlockingExecutor("onnx.\(name)")
         runtime = RuntimeDescription(
-            runtime: "ONNX Runtime", version: library.version, provider: "CPU", threads: threads)
+            runtime: "ONNX Runtime", version: library.version, provider: library.provider.reportName, threads: threads)
 
         func check(_ status: OpaquePointer?, _ action: String) throws {
             try OnnxRuntimeLibrary.check(api, status, action)
@@ -63,6 +63,7 @@ actor OnnxSession {
                 options, CInt(optimised ? VISEME_ORT_OPTIMIZE_ALL : VISEME_ORT_OPTIMIZE_NONE)), "setting the level")
         try check(
             api.pointee.SetSessionLogSeverityLevel(options, CInt(VISEME_ORT_LOGGING_ERROR)), "setting the log level")
+        try Self.choose(library, options, threads: threads)
 
         var session: OpaquePointer?
         let status = data.withUnsafeBytes { bytes in
@@ -87,6 +88,37 @@ actor OnnxSession {
         }
         guard let memory else { throw VisemeError(.internal, "ONNX Runtime gave no memory description.") }
         handle = Handle(api: api, session: session, memory: memory)
+    }
+
+    /// Gives all nodes to the provider: one that it does not take is an error of loading.
+    private static func choose(_ library: OnnxRuntimeLibrary, _ options: OpaquePointer?, threads: Int) throws {
+        let (api, provider) = (library.api, library.provider)
+        guard provider != .cpu else { return }
+        let hint = provider.hint
+        switch provider {
+        case .cpu: break
+        case .openvino:
+            let settings = [("device_type", "CPU"), ("num_of_threads", String(threads)), ("num_streams", "1")]
+            let texts = (["OpenVINO"] + settings.map(\.0) + settings.map(\.1)).map { UnsafePointer(strdup($0)) }
+            defer { texts.forEach { free(UnsafeMutablePointer(mutating: $0)) } }
+            try OnnxRuntimeLibrary.check(
+                api,
+                api.pointee.SessionOptionsAppendExecutionProvider(
+                    options, texts[0], Array(texts[1...settings.count]), Array(texts[(settings.count + 1)...]),
+                    settings.count),
+                "choosing OpenVINO", code: .unavailable, hint: hint)
+        case .cuda:
+            var cuda: OpaquePointer?
+            try OnnxRuntimeLibrary.check(
+                api, api.pointee.CreateCUDAProviderOptions(&cuda), "choosing CUDA", code: .unavailable, hint: hint)
+            defer { api.pointee.ReleaseCUDAProviderOptions(cuda) }
+            try OnnxRuntimeLibrary.check(
+                api, api.pointee.SessionOptionsAppendExecutionProvider_CUDA_V2(options, cuda), "choosing CUDA",
+                code: .unavailable, hint: hint)
+        }
+        try OnnxRuntimeLibrary.check(
+            api, api.pointee.AddSessionConfigEntry(options, "session.disable_cpu_ep_fallback", "1"),
+            "choosing \(provider.reportName)")
     }
 
     /// Runs the model once.

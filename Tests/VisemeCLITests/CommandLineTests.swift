@@ -97,7 +97,8 @@ extension CommandLineTests {
             Wrong("quality 99", 64, says: "--crf", options: ["--crf", "99"]),
             Wrong("no thread", 64, says: "--threads", options: ["--threads", "0"]),
             Wrong("no memory", 64, says: "--memory", options: ["--memory", "0"]),
-            Wrong("unknown backend", 64, says: "backend", options: ["--backend", "abacus"]),
+            Wrong("unknown provider", 64, says: "provider", options: ["--provider", "abacus"]),
+            Wrong("absent provider", 69, says: "CUDA", options: ["--provider", "cuda"]),
             Wrong(
                 "no ONNX Runtime", 69, says: "/nowhere/ort.so: no such file", "make setup",
                 options: ["--onnxruntime", "/nowhere/ort.so"]),

@@ -69,13 +69,14 @@ struct ParityTests {
         var count = 0
         for try await frame in engine.frames(for: speech, range: facts.first..<facts.first + facts.count) {
             #expect(frame.square.corners == facts.squares[count])
-            let expected = try await squares.frame(at: count)
+            let image = try frame.image
+            let expected = try await squares.frame(at: count).image()
             var sum = 0
             for y in 0..<frame.square.size {
-                let ours = ((frame.square.y + y) * frame.image.width + frame.square.x) * 3
+                let ours = ((frame.square.y + y) * image.width + frame.square.x) * 3
                 let theirs = y * expected.width * 3
                 for i in 0..<frame.square.size * 3 {
-                    let d = Int(frame.image.bytes[ours + i]) - Int(expected.bytes[theirs + i])
+                    let d = Int(image.bytes[ours + i]) - Int(expected.bytes[theirs + i])
                     sum += d * d
                 }
             }

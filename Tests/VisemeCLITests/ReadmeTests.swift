@@ -15,7 +15,7 @@ import VisemeONNX
         let avatar = try Avatar(contentsOf: packURL)
         let engine = try await Engine(avatar, backend: ONNXBackend(), media: media)
         for try await frame in engine.frames(for: try await media.speech(at: speechURL)) {
-            show(frame.image)
+            show(try frame.image)
         }
         // README ends
     }

@@ -169,7 +169,7 @@ struct CodecTests {
         let size = 192 * 108 * 3
         #expect((template.frameCount, raw.count) == (50, 50 * size))
         for number in [49, 48, 47, 30, 29, 28, 11, 12, 13, 0, 1, 25] {
-            let image = try await template.frame(at: number)
+            let image = try await template.frame(at: number).image()
             #expect(image.bytes == [UInt8](raw[number * size..<(number + 1) * size]), "frame \(number)")
         }
     }

@@ -127,7 +127,7 @@ struct VideoWriterTests {
         try await Pictures.write(12, to: url, crf: 4)
         let template = try await backend.template(at: url, memory: 1 << 20)
         for number in 0..<12 {
-            let image = try await template.frame(at: number)
+            let image = try await template.frame(at: number).image()
             #expect(Pictures.difference(image, Pictures.frame(number)) < 3)
         }
     }

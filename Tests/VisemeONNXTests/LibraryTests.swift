@@ -38,6 +38,16 @@ struct LibraryTests {
         succeed(api.SetIntraOpNumThreads(options, 1), "SetIntraOpNumThreads")
         succeed(api.DisableMemPattern(options), "DisableMemPattern")
         succeed(api.SetInterOpNumThreads(options, 1), "SetInterOpNumThreads")
+        succeed(
+            api.AddSessionConfigEntry(options, "session.disable_cpu_ep_fallback", "0"), "AddSessionConfigEntry")
+        var names: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+        var providers: CInt = 0
+        succeed(api.GetAvailableProviders(&names, &providers), "GetAvailableProviders")
+        #expect((0..<Int(providers)).contains { names?[$0].map { String(cString: $0) } == "CPUExecutionProvider" })
+        succeed(api.ReleaseAvailableProviders(names, providers), "ReleaseAvailableProviders")
+        let unknown = api.SessionOptionsAppendExecutionProvider(options, "Abacus", nil, nil, 0)
+        #expect(unknown != nil)
+        api.ReleaseStatus(unknown)
 
         // A status: garbage is refused with a code and words.
         var session: OpaquePointer?
@@ -146,7 +156,7 @@ struct SearchTests {
 
     @Test("The search goes through .deps, the executable's folder and the system, unless the variable names a library")
     func order() {
-        let places = OnnxRuntimeLibrary.candidates()
+        let places = OnnxRuntimeLibrary.candidates(folder: "onnxruntime")
         if let named = ProcessInfo.processInfo.environment["VISEME_ONNXRUNTIME"], !named.isEmpty {
             #expect(places == [named])
         } else {
@@ -156,6 +166,33 @@ struct SearchTests {
             #expect(places.last == Repository.libraryName)
             #expect(places.count >= 3)
         }
+    }
+
+    @Test(
+        "A provider that the library lacks is an error that says what it has",
+        arguments: [ExecutionProvider.openvino, .cuda])
+    func absentProvider(provider: ExecutionProvider) throws {
+        let path = try Runtime.backend().library.path
+        let error = #expect(throws: VisemeError.self) { try OnnxRuntimeLibrary(path: path, provider: provider) }
+        #expect(error?.code == .unavailable)
+        #expect(error?.message.contains(provider.reportName) == true)
+        #expect(error?.message.contains("CPUExecutionProvider") == true)
+        #expect(error?.hint?.isEmpty == false)
+    }
+
+    @Test(
+        "OpenVINO runs a whole model, as the CPU does, and says so",
+        .enabled(if: Repository.openVINO != nil, "OpenVINO is not in .deps: run make setup PROVIDER=openvino"))
+    func openVINO() async throws {
+        let backend = try ONNXBackend(libraryPath: Repository.openVINO, provider: .openvino)
+        let model = ModelFile(
+            try Runtime.backend().describe(.audioEncoder, at: Runtime.model("encoder.onnx")),
+            at: Runtime.model("encoder.onnx"))
+        let encoder = try await backend.audioEncoder(model, threads: 1)
+        #expect(encoder.runtime.provider == "OpenVINO")
+        let rows = try await encoder.encode(try Runtime.floats("encoder.input.f32"), count: 3)
+        let expected = try Runtime.floats("encoder.output.f32")
+        #expect(zip(rows, expected).allSatisfy { abs($0.0 - $0.1) <= 1e-3 * max(1, abs($0.1)) })
     }
 
     @Test("A file that is no library, and a library that is another, are told apart")

@@ -20,6 +20,12 @@ public enum Repository {
         return FileManager.default.fileExists(atPath: path) ? path : nil
     }()
 
+    /// ONNX Runtime with OpenVINO: what `make setup PROVIDER=openvino` put into `.deps`; nil where there is none.
+    public static let openVINO: String? = {
+        let path = root.appending(path: ".deps/openvino/lib/\(libraryName)").path
+        return FileManager.default.fileExists(atPath: path) ? path : nil
+    }()
+
     /// Whether the tests that run models can run; where CI must run them they do, and fail without the library.
     public static let canRunModels = onnxRuntime != nil || ProcessInfo.processInfo.environment["CI"] == "true"
 }

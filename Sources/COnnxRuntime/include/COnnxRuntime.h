@@ -2,7 +2,8 @@
 //
 // ONNX Runtime publishes its functions as one table, to which it only ever appends: an entry's position is a stable ABI
 // (onnxruntime_c_api.h in microsoft/onnxruntime). The table below keeps every position up to the last entry that we call;
-// entries that we do not call are `const void *`. A test calls every typed entry.
+// entries that we do not call are `const void *`, from version 2 on in runs named by their positions. A test calls every typed
+// entry but those for CUDA.
 
 #ifndef VISEME_CONNXRUNTIME_H
 #define VISEME_CONNXRUNTIME_H
@@ -23,6 +24,7 @@ typedef struct VisemeOrtMemoryInfo VisemeOrtMemoryInfo;
 typedef struct VisemeOrtAllocator VisemeOrtAllocator;
 typedef struct VisemeOrtTypeInfo VisemeOrtTypeInfo;
 typedef struct VisemeOrtTensorInfo VisemeOrtTensorInfo;
+typedef struct VisemeOrtCUDAOptions VisemeOrtCUDAOptions;  // OrtCUDAProviderOptionsV2
 
 enum { VISEME_ORT_FLOAT = 1, VISEME_ORT_FLOAT16 = 10 };  // ONNXTensorElementDataType
 enum { VISEME_ORT_LOGGING_ERROR = 3 };     // OrtLoggingLevel
@@ -139,7 +141,27 @@ typedef struct VisemeOrtApi {
     void (*ReleaseTypeInfo)(VisemeOrtTypeInfo *info);
     void (*ReleaseTensorTypeAndShapeInfo)(VisemeOrtTensorInfo *info);
     void (*ReleaseSessionOptions)(VisemeOrtSessionOptions *options);
+    const void *Unused101[24];
+    VisemeOrtStatus *(*GetAvailableProviders)(char ***names, int *count);  // 125
+    VisemeOrtStatus *(*ReleaseAvailableProviders)(char **names, int count);
+    const void *Unused127[3];
+    VisemeOrtStatus *(*AddSessionConfigEntry)(VisemeOrtSessionOptions *options, const char *key, const char *value);
+    const void *Unused131[73];
+    VisemeOrtStatus *(*SessionOptionsAppendExecutionProvider_CUDA_V2)(VisemeOrtSessionOptions *options,
+                                                                      const VisemeOrtCUDAOptions *cuda);  // 204
+    VisemeOrtStatus *(*CreateCUDAProviderOptions)(VisemeOrtCUDAOptions **out);
+    const void *Unused206[2];
+    void (*ReleaseCUDAProviderOptions)(VisemeOrtCUDAOptions *options);
+    const void *Unused209[7];
+    VisemeOrtStatus *(*SessionOptionsAppendExecutionProvider)(VisemeOrtSessionOptions *options, const char *name,
+                                                              const char *const *keys, const char *const *values,
+                                                              size_t count);  // 216
 } VisemeOrtApi;
+
+_Static_assert(offsetof(VisemeOrtApi, GetAvailableProviders) == 125 * sizeof(void *), "position in the table");
+_Static_assert(offsetof(VisemeOrtApi, SessionOptionsAppendExecutionProvider_CUDA_V2) == 204 * sizeof(void *),
+               "position in the table");
+_Static_assert(offsetof(VisemeOrtApi, SessionOptionsAppendExecutionProvider) == 216 * sizeof(void *), "position in the table");
 
 typedef struct VisemeOrtApiBase {
     const VisemeOrtApi *(*GetApi)(uint32_t version);

@@ -3,7 +3,7 @@
 /// ```swift
 /// let avatar = try Avatar(contentsOf: packURL)
 /// let engine = try await Engine(avatar, backend: ONNXBackend(), media: FFmpeg())
-/// for try await frame in engine.frames(for: try await FFmpeg().speech(at: audioURL)) { show(frame.image) }
+/// for try await frame in engine.frames(for: try await FFmpeg().speech(at: audioURL)) { show(try frame.image) }
 /// ```
 public struct Engine: Sendable {
     /// The avatar.
@@ -81,15 +81,18 @@ public struct Engine: Sendable {
         var clock = StageClock()
         let index = job.templateIndex
         let template = try await template.frame(at: index)
+        let square = avatar.square(ofTemplateFrame: index)
+        let area = PatchedPicture.area(of: square, in: template.picture)
+        var patch = try template.picture.image(of: area)
+        let place = CropSquare(x: square.x - area.x, y: square.y - area.y, size: square.size)
         clock.end(.template)
         let compositor = Compositor(avatar.manifest.geometry)
-        let square = avatar.square(ofTemplateFrame: index)
         let drawn: Image
         if let silent = job.silentSquare {
             drawn = silent
             for stage in [Stage.crop, .prepare, .generate] { clock.end(stage) }
         } else {
-            let crop = template.crop ?? compositor.crop(template.image, at: square)
+            let crop = template.crop ?? compositor.crop(patch, at: place)
             clock.end(.crop)
             let generator = generators[job.index % generators.count]
             let features = try await generator.prepare(
@@ -103,12 +106,13 @@ public struct Engine: Sendable {
             if job.kept == nil { self.features.keep(features.kept, of: index) }
             drawn = try compositor.square(mouth: mouth, crop: crop, size: square.size)
         }
-        let image = Compositor.place(drawn, in: template.image, at: square)
+        Compositor.place(drawn, in: &patch, at: place)
+        let picture = PatchedPicture(template.picture, patch: patch, area: area, square: square)
         if job.isRemembered { job.silence?.keep(drawn, ofFrame: job.index) }
         clock.end(.paste)
         let origin: Frame.Origin =
             job.silentSquare != nil ? .silence : job.kept != nil ? .keptFeatures : .generated
-        return Frame(index: job.index, image: image, square: square, origin: origin, durations: clock.durations)
+        return Frame(index: job.index, picture: picture, square: square, origin: origin, durations: clock.durations)
     }
 }
 
@@ -116,8 +120,8 @@ public struct Engine: Sendable {
 public struct Frame: Sendable {
     /// Frame number; it belongs to audio [index/25, (index+1)/25) s.
     public let index: Int
-    /// The whole picture.
-    public let image: Image
+    /// The whole picture: the template frame with the square on it.
+    public let picture: PatchedPicture
     /// Where the mouth was redrawn.
     public let square: CropSquare
     /// How much of the generator ran for it.
@@ -134,11 +138,14 @@ public struct Frame: Sendable {
     public let origin: Origin
     /// How long its stages took, waiting included.
     public let durations: [Stage: Duration]
+
+    /// All pixels of the picture, B G R. They are converted at each call: a few milliseconds for a large frame.
+    public var image: Image { get throws { try picture.image() } }
 }
 
 /// The stages that are timed.
 public enum Stage: String, Sendable, CaseIterable {
-    /// Fetching and decoding the template frame.
+    /// Fetching and decoding the template frame, and the pixels around the square.
     case template
     /// The crop square, resized.
     case crop

@@ -50,7 +50,7 @@ public struct Render: Sendable {
             for try await frame in engine.frames(for: speech, range: range ?? 0..<Int.max) {
                 try Task.checkCancellation()
                 let before = ContinuousClock.now
-                try await writer.append(frame.image)
+                try await writer.append(frame.picture)
                 timings.add(frame.durations, write: ContinuousClock.now - before)
                 work.count(frame)
                 done += 1

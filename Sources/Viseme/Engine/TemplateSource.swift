@@ -2,7 +2,7 @@
 struct TemplateSource: Sendable {
     /// A template frame and what is already cut from it.
     struct TemplateFrame: Sendable {
-        var image: Image
+        var picture: any Picture
         var crop: Image?
         var roi: Image?
         var masked: Image?
@@ -41,11 +41,11 @@ struct TemplateSource: Sendable {
     }
 
     func frame(at index: Int) async throws -> TemplateFrame {
-        var result = TemplateFrame(image: try await frames.frame(at: index))
+        var result = TemplateFrame(picture: try await frames.frame(at: index))
         if let precut {
-            result.crop = try await precut.crops.frame(at: index)
-            result.roi = try await precut.rois.frame(at: index)
-            result.masked = try await precut.masked.frame(at: index)
+            result.crop = try await precut.crops.frame(at: index).image()
+            result.roi = try await precut.rois.frame(at: index).image()
+            result.masked = try await precut.masked.frame(at: index).image()
         }
         return result
     }

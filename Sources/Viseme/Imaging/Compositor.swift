@@ -18,14 +18,7 @@ public struct Compositor: Sendable {
 
     /// The crop without its border.
     public func roi(of crop: Image) -> Image {
-        let (side, border) = (geometry.roi, geometry.border)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(side * side * 3)
-        for y in 0..<side {
-            let start = ((y + border) * crop.width + border) * 3
-            bytes += crop.bytes[start..<start + side * 3]
-        }
-        return Image(width: side, height: side, bytes: bytes)
+        crop.image(of: PixelArea(x: geometry.border, y: geometry.border, width: geometry.roi, height: geometry.roi))
     }
 
     /// The roi with the mask rectangle black.
@@ -67,7 +60,9 @@ public struct Compositor: Sendable {
     ///   - square: The crop square.
     /// - Throws: `.badData` when the mouth holds NaN or infinity.
     public func paste(mouth: [Float], crop: Image, into frame: Image, at square: CropSquare) throws -> Image {
-        Self.place(try self.square(mouth: mouth, crop: crop, size: square.size), in: frame, at: square)
+        var result = frame
+        Self.place(try self.square(mouth: mouth, crop: crop, size: square.size), in: &result, at: square)
+        return result
     }
 
     /// The generated mouth inside the crop's real border, resized to the crop square: the first half of `paste`.
@@ -78,18 +73,16 @@ public struct Compositor: Sendable {
     }
 
     /// Puts a finished square into a frame: the second half of `paste`.
-    static func place(_ drawn: Image, in frame: Image, at square: CropSquare) -> Image {
-        var result = frame
-        let length = square.size * 3
-        result.bytes.withUnsafeMutableBufferPointer { target in
+    static func place(_ drawn: Image, in frame: inout Image, at square: CropSquare) {
+        let (length, width) = (square.size * 3, frame.width)
+        frame.bytes.withUnsafeMutableBufferPointer { target in
             drawn.bytes.withUnsafeBufferPointer { source in
                 for y in 0..<square.size {
-                    let to = ((square.y + y) * frame.width + square.x) * 3
+                    let to = ((square.y + y) * width + square.x) * 3
                     for i in 0..<length { target[to + i] = source[y * length + i] }
                 }
             }
         }
-        return result
     }
 
     /// The crop with the generated mouth inside its border.

@@ -35,13 +35,13 @@ public protocol TemplateReader: Sendable {
     /// Height of every frame in pixels.
     var height: Int { get }
     /// Frame `index` in 0..<frameCount.
-    func frame(at index: Int) async throws -> Image
+    func frame(at index: Int) async throws -> any Picture
 }
 
 /// A video being written. Nothing appears under the final name before `finish()`.
 public protocol VideoWriter: Sendable {
     /// Adds the next frame.
-    func append(_ frame: Image) async throws
+    func append(_ frame: any Picture) async throws
     /// Completes the file, gives it its final name and says what was written.
     func finish() async throws -> VideoReport
     /// Gives up and removes what was written. Safe to call at any time, more than once.

@@ -180,7 +180,7 @@ struct TemplatePicture {
 
     init(_ index: Int, of avatar: Avatar, media: any MediaBackend) async throws {
         func image(_ path: String) async throws -> Image {
-            try await media.template(at: try avatar.member(path), memory: 0).frame(at: index)
+            try await media.template(at: try avatar.member(path), memory: 0).frame(at: index).image()
         }
         let compositor = Compositor(avatar.manifest.geometry)
         frame = try await image(avatar.manifest.template)

@@ -136,7 +136,7 @@ struct FakeTemplate: TemplateReader {
     var height: Int
     var gauge: Gauge?
 
-    func frame(at index: Int) async throws -> Image {
+    func frame(at index: Int) async throws -> any Picture {
         gauge?.enter()
         defer { gauge?.leave() }
         return Image(width: width, height: height, grey: UInt8(60 + index % 100))
@@ -164,7 +164,7 @@ actor FakeWriter: VideoWriter {
     private(set) var isFinished = false
     private(set) var isCancelled = false
 
-    func append(_ frame: Image) async throws { frames += 1 }
+    func append(_ frame: any Picture) async throws { frames += 1 }
 
     func finish() async throws -> VideoReport {
         isFinished = true
