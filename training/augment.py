@@ -204,8 +204,8 @@ def vary(r: np.random.Generator, mel: np.ndarray, loud: float) -> np.ndarray:
         mel = _add(mel, floor_db + rough)
     floor = mel <= -3.999
     mel = mel + 0.08 * r.uniform(-24, 6)
-    if r.random() < 0.7:  # the timbre of a throat, a nose, a microphone: a smooth curve over the bands, 5 dB or so
-        mel = mel + (r.normal(0, 0.22, 6) @ TIMBRE).astype(np.float32)
+    if r.random() < 0.8:  # the timbre of a throat, a nose, a microphone: a smooth curve over the bands, 6 dB or so
+        mel = mel + (r.normal(0, 0.28, 6) @ TIMBRE).astype(np.float32)
     mel[floor] = -4
     if r.random() < 0.2:
         low = r.integers(0, 72)

@@ -36,7 +36,8 @@ from dataset import ROOT, reference, work
 CHECKPOINTS = ROOT / "training" / "checkpoints" / "robin"
 SEED = 31
 PHASES = ("picture", "audio", "joint")
-BATCH = {"picture": 4, "audio": 32, "joint": 4}
+BATCH = {"picture": 4, "audio": 16, "joint": 4}
+ASIDE = 12                           # windows without a picture that the joint phase reads beside those with one: the pictures show little of the corpus
 CROP = 192                           # most steps draw a part: the network has no idea of place, the code is the same everywhere
 FREEZE = .55                         # of the joint phase, after which the batch statistics stay as rendering will have them
 WHOLE = {"picture": .2, "joint": .3}  # share of the steps that draw whole rois
@@ -207,6 +208,7 @@ BOX = torch.zeros(1, 1, 320, 320)
 BOX[:, :, 78:240, 70:250] = 1.0
 FACE = torch.from_numpy(presenter.FACE)
 SHAPE = .3                           # weight of the mouth's profiles beside the pixels
+SAID = .5                            # and of the mouth that the audio branch says
 
 
 def picture_loss(y, target, closed, box):
@@ -292,13 +294,18 @@ def train(rank: int, a) -> None:
         train_parameters = [p for n, p in model.named_parameters() if n.startswith(("audio_model.", "fuse_conv."))]
     else:
         train_parameters = list(model.parameters())
+    head = None
+    if a.phase == "joint":                                           # what the audio branch says, read at the mean of its places; not shipped
+        head = torch.nn.Linear(channels[4], 9).to(device)
+        train_parameters += head.parameters()
     optimizer = torch.optim.AdamW(train_parameters, lr=1e-3, betas=(.9, .99), weight_decay=1e-3, fused=True)
     if resumed:
         optimizer.load_state_dict(saved["optimizer"])
     rng = np.random.default_rng([SEED, rank, PHASES.index(a.phase), step])
     rows = Rows(rank, a.workers) if a.phase != "picture" else None
     data = Windows(rng, rows) if a.phase == "audio" else Pictures(rng, rows)
-    teacher = bottlenecks = head = None
+    aside = Windows(rng, rows) if a.phase == "joint" else None
+    teacher = bottlenecks = None
     if a.phase == "audio":
         frozen = generator.Generator(channels)
         source = work() / "generator.picture.pth"
@@ -345,7 +352,13 @@ def train(rank: int, a) -> None:
                 loss = (((got - want) * scale).pow(2).mean((1, 2, 3)) * shy.to(device)).mean()
             else:
                 image, audio, target, closed, mouth = (t.to(device) for t in data.batch(BATCH[a.phase]))
-                inner = code(mouth, channels[4]).to(device) if a.phase == "picture" else model.audio_model(F.dropout(audio, DROPOUT))
+                if a.phase == "picture":
+                    inner = code(mouth, channels[4]).to(device)
+                else:
+                    more, moving = (t.to(device) for t in aside.batch(ASIDE))
+                    inner = model.audio_model(F.dropout(torch.cat([audio, more]), DROPOUT))
+                    said = (head(inner.float().mean((2, 3))) - describe(torch.cat([mouth, moving]))).pow(2).mean()
+                    inner = inner[:len(mouth)]
                 box = slice(0, None), slice(0, None)
                 if step % 10 >= 10 * WHOLE[a.phase]:
                     box = part(rng)
@@ -357,6 +370,8 @@ def train(rank: int, a) -> None:
             loss, shape = picture_loss(y, target, closed, box), shape_loss(y, target, box)
             shapes.append(float(shape.detach()))
             loss = loss + SHAPE * shape
+            if head:
+                loss = loss + SAID * said
         optimizer.zero_grad()
         loss.backward()
         spent = average(train_parameters, elapsed, a.workers)
