@@ -16,6 +16,8 @@ public struct Engine: Sendable {
     let template: TemplateSource
     let features: KeptFeatures
     let silentFrames: Int
+    /// Closed mouths by template frame, for all live sessions.
+    let idleSquares = SilentSquares()
 
     /// Loads the avatar's models and opens its template.
     ///
@@ -76,6 +78,13 @@ public struct Engine: Sendable {
         Frames(engine: self, speech: speech, range: range)
     }
 
+    /// Feature rows for mel windows, checked: (count, 80, 16) → (count, 512).
+    func encode(_ windows: [Float], count: Int) async throws -> [Float] {
+        let rows = try await encoder.encode(windows, count: count)
+        try rows.requireFinite("The audio encoder's output")
+        return rows
+    }
+
     /// Draws one frame. Pure: the same job gives the same image.
     func draw(_ job: DrawJob) async throws -> Frame {
         var clock = StageClock()
@@ -84,6 +93,11 @@ public struct Engine: Sendable {
         clock.end(.template)
         let compositor = Compositor(avatar.manifest.geometry)
         let square = avatar.square(ofTemplateFrame: index)
+        guard job.blend > 0 else {
+            for stage in [Stage.crop, .prepare, .generate, .paste] { clock.end(stage) }
+            return Frame(
+                index: job.index, image: template.image, square: square, origin: .template, durations: clock.durations)
+        }
         let drawn: Image
         if let silent = job.silentSquare {
             drawn = silent
@@ -103,8 +117,9 @@ public struct Engine: Sendable {
             if job.kept == nil { self.features.keep(features.kept, of: index) }
             drawn = try compositor.square(mouth: mouth, crop: crop, size: square.size)
         }
-        let image = Compositor.place(drawn, in: template.image, at: square)
-        if job.isRemembered { job.silence?.keep(drawn, ofFrame: job.index) }
+        let image = Compositor.place(
+            drawn, in: template.image, at: square, share: Float(job.blend) / Float(Blend.full))
+        if job.isRemembered { job.silence?.keep(drawn, ofFrame: job.silenceKey) }
         clock.end(.paste)
         let origin: Frame.Origin =
             job.silentSquare != nil ? .silence : job.kept != nil ? .keptFeatures : .generated
@@ -128,6 +143,8 @@ public struct Frame: Sendable {
         case keptFeatures
         /// None of it: the same silence had been drawn on this template frame before.
         case silence
+        /// None of it: nobody speaks, and the template frame is shown as it is.
+        case template
     }
 
     /// How much of the generator ran.

@@ -78,14 +78,23 @@ public struct Compositor: Sendable {
     }
 
     /// Puts a finished square into a frame: the second half of `paste`.
-    static func place(_ drawn: Image, in frame: Image, at square: CropSquare) -> Image {
+    ///
+    /// - Parameter share: How much of the square is seen, 0…1; the rest is the frame.
+    static func place(_ drawn: Image, in frame: Image, at square: CropSquare, share: Float = 1) -> Image {
         var result = frame
         let length = square.size * 3
         result.bytes.withUnsafeMutableBufferPointer { target in
             drawn.bytes.withUnsafeBufferPointer { source in
                 for y in 0..<square.size {
                     let to = ((square.y + y) * frame.width + square.x) * 3
-                    for i in 0..<length { target[to + i] = source[y * length + i] }
+                    if share == 1 {
+                        for i in 0..<length { target[to + i] = source[y * length + i] }
+                    } else {
+                        for i in 0..<length {
+                            let (old, new) = (Float(target[to + i]), Float(source[y * length + i]))
+                            target[to + i] = UInt8((old + (new - old) * share).rounded())
+                        }
+                    }
                 }
             }
         }
