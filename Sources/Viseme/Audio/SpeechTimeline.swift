@@ -96,14 +96,20 @@ public struct SpeechTimeline: Sendable {
         (samples + samplesPerFrame - 1) / samplesPerFrame
     }
 
-    /// Samples that must have come before frame `index` can be drawn, unless the speech ends earlier.
-    ///
-    /// The last row that it hears is encoder frame index + lookahead − 1, whose 16 mel columns reach 3400 samples on; the
-    /// frame's own 40 ms are always needed.
+    /// Samples that must have come before frame `index` can be drawn, unless the speech ends earlier: its own 40 ms, and the 16
+    /// mel columns of the last row that it hears.
     func samplesNeeded(forFrame index: Int) -> Int {
-        let lastColumn = 16 * max(0, index + lookahead - 1) / 5 + Self.windowColumns - 1
-        return max(
-            (index + 1) * Self.samplesPerFrame, lastColumn * MelStream.hopSamples + MelStream.windowSamples / 2)
+        let own = (index + 1) * Self.samplesPerFrame
+        let windows = windowsNeeded(forFrame: index)
+        guard windows > 0 else { return own }
+        let lastColumn = 16 * (windows - 1) / 5 + Self.windowColumns - 1
+        return max(own, lastColumn * MelStream.hopSamples + MelStream.windowSamples / 2)
+    }
+
+    /// Encoder frames that a frame needs: its last audio row is F[index + lookahead − 1], and audio row 0 is F[0] as well.
+    private func windowsNeeded(forFrame index: Int) -> Int {
+        let lastRow = index + lookahead
+        return lastRow < 0 ? 0 : max(1, lastRow)
     }
 
     /// The look-ahead in rows that hears no further than `duration` after a frame's beginning.
@@ -189,11 +195,11 @@ public struct SpeechTimeline: Sendable {
     /// Whether `nextFrame()` will give one.
     var isFrameReady: Bool {
         guard nextIndex < frames.upperBound else { return false }
-        let lastRow = nextIndex + lookahead  // as an audio row: F[lastRow - 1]
+        let needed = windowsNeeded(forFrame: nextIndex)
         if let windowTotal {
-            return nextIndex < Self.frameCount(samples: mel.sampleCount) && rowsAccepted >= min(lastRow, windowTotal)
+            return nextIndex < Self.frameCount(samples: mel.sampleCount) && rowsAccepted >= min(needed, windowTotal)
         }
-        return rowsAccepted >= lastRow && mel.sampleCount >= (nextIndex + 1) * Self.samplesPerFrame
+        return rowsAccepted >= needed && mel.sampleCount >= (nextIndex + 1) * Self.samplesPerFrame
     }
 
     /// The next frame in order whose rows are all known; nil when more input is needed or all frames were given.

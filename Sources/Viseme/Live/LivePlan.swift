@@ -145,10 +145,15 @@ struct LivePlan: Sendable {
 
     /// The window after `window` when nothing more is said: everything after its own frame is silence.
     ///
-    /// What was said stays in the rows before, as in any speech that ends; after nine pictures nothing is left of it.
+    /// What was said stays in the rows before, as in any speech that ends; after eight pictures nothing is left of it.
     private func closing(_ window: [Float]) -> [Float] {
         let width = SpeechTimeline.rowWidth
-        return Array(window[width..<9 * width] + silence[..<(8 * width)])
+        var next = Array(window[width..<9 * width])
+        for row in 0..<8 where next[row * width..<(row + 1) * width].allSatisfy({ $0 == 0 }) {
+            // A row outside the speech: now it is known that there was silence.
+            next.replaceSubrange(row * width..<(row + 1) * width, with: silence[..<width])
+        }
+        return next + silence[..<(8 * width)]
     }
 
     private var last: (position: Int, blend: Int, mouth: [Float]?)? {

@@ -21,7 +21,7 @@ public actor LiveSession {
         public var lookahead: Duration = .microseconds(452_500)
         /// The clock.
         public var pace = LivePace.realTime
-        /// Speech that may wait to be shown; a producer that is further ahead waits.
+        /// Speech that may wait to be shown, at least half a second; a producer that is further ahead waits.
         public var buffer: Duration = .seconds(10)
         /// An utterance whose next samples do not come for so long ends, as if `finish()` had been called.
         public var patience: Duration = .milliseconds(400)
@@ -59,7 +59,7 @@ public actor LiveSession {
     public init(_ engine: Engine, settings: Settings = Settings()) async throws {
         self.engine = engine
         self.settings = settings
-        bufferSamples = max(SpeechTimeline.samplesPerFrame, Int(settings.buffer / .milliseconds(1) * 16))
+        bufferSamples = max(8000, Int(settings.buffer / .milliseconds(1) * 16))
         let mel = [Float](
             repeating: MelStream.silence, count: MelStream.bandCount * SpeechTimeline.windowColumns)
         let row = try await engine.encode(mel, count: 1)
@@ -195,6 +195,9 @@ public actor LiveSession {
     }
 
     // MARK: Working
+
+    /// Whether nothing is being drawn or encoded.
+    var isQuiet: Bool { draws.isEmpty && encoding == nil }
 
     /// Starts whatever can be started.
     private func advance() {
