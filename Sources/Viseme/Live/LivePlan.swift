@@ -79,6 +79,9 @@ struct LivePlan: Sendable {
         return report
     }
 
+    /// Whether nothing is being drawn, not even what is not wanted any more.
+    var isQuiet: Bool { drawing.isEmpty }
+
     /// Whether another unit may be planned.
     var hasRoom: Bool { entries.count < Self.ahead }
 

@@ -197,7 +197,7 @@ public actor LiveSession {
     // MARK: Working
 
     /// Whether nothing is being drawn or encoded.
-    var isQuiet: Bool { draws.isEmpty && encoding == nil }
+    var isQuiet: Bool { plan.isQuiet && encoding == nil }
 
     /// Starts whatever can be started.
     private func advance() {
