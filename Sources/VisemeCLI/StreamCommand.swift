@@ -28,7 +28,7 @@ struct StreamCommand: AsyncParsableCommand {
             "Where the video goes: - for a pipe, a file, or rtmp://…, srt://…, udp://….", valueName: "-|file|URL"))
     var output: String
 
-    @Option(help: "The container; by default what the output implies: FLV for RTMP, MPEG-TS for other addresses, else MP4.")
+    @Option(help: "The container; by default FLV for RTMP, MPEG-TS for other addresses, else MP4.")
     var container: LiveRequest.Container?
 
     @Option(help: "The input is bare samples of this format.")
@@ -89,9 +89,10 @@ struct StreamCommand: AsyncParsableCommand {
         settings.lookahead = .milliseconds(lookahead)
         settings.pace = pace == .realtime ? .realTime : .none
         let session = try await LiveSession(loaded, settings: settings)
+        let place: LiveRequest.Output =
+            output == "-" ? .standardOutput : Self.isAddress(output) ? .address(output) : .file(URL(filePath: output))
         var request = LiveRequest(
-            output: output == "-" ? .standardOutput : Self.isAddress(output) ? .address(output) : .file(URL(filePath: output)),
-            width: avatar.manifest.width, height: avatar.manifest.height, sound: settings.sound)
+            output: place, width: avatar.manifest.width, height: avatar.manifest.height, sound: settings.sound)
         request.container = container
         request.crf = crf
         request.overwrite = force
@@ -134,7 +135,8 @@ struct StreamCommand: AsyncParsableCommand {
         } else {
             let seconds = String(format: "%.2f", report.videoSeconds)
             Terminal.print(
-                "\(report.frames) frames (\(seconds) s), \(report.live.speech) of speech, \(report.live.dropped) dropped")
+                "\(report.frames) frames (\(seconds) s), \(report.live.speech) of speech, \(report.live.dropped) dropped"
+            )
             if output != "-" { print(output) }
         }
     }

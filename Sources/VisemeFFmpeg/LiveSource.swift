@@ -52,7 +52,8 @@ public actor LiveSource {
     static func open(_ url: URL, samples: RawSamples?) async throws -> LiveSource {
         if let samples, !(1000...768_000).contains(samples.rate) || !(1...8).contains(samples.channels) {
             throw VisemeError(
-                .usage, "Samples at \(samples.rate) Hz with \(samples.channels) channels; expected 1000…768000 Hz and 1…8"
+                .usage,
+                "Samples at \(samples.rate) Hz with \(samples.channels) channels; expected 1000…768000 Hz, 1…8 channels"
             )
         }
         let source = LiveSource()

@@ -18,7 +18,7 @@ extension CommandLineTests {
     struct StreamTests {
         private let unpaced = ["stream", "--avatar", TinyPack.original.path, "--pace", "none", "--json"]
 
-        @Test("Any container through a pipe comes out as frames and sound of one length", arguments: ["mp4", "ts", "flv"])
+        @Test("A container through a pipe gives frames and sound of one length", arguments: ["mp4", "ts", "flv"])
         func containers(kind: String) async throws {
             try await withTemporaryFolder { folder in
                 let wave = WaveFile(rate: 44100, channels: 2, frames: 44100 * 3 + 100)
@@ -74,7 +74,8 @@ extension CommandLineTests {
                 let start = ContinuousClock.now
                 let outcome = try await Program.run(
                     [
-                        "stream", "--avatar", TinyPack.original.path, "--input", "speech.wav", "-o", "out.mp4", "--json",
+                        "stream", "--avatar", TinyPack.original.path, "--input", "speech.wav", "-o", "out.mp4",
+                        "--json",
                     ], in: folder)
                 try #require(outcome.status == 0, "\(outcome.errors)")
                 #expect(ContinuousClock.now - start > .milliseconds(950))
@@ -84,7 +85,7 @@ extension CommandLineTests {
             }
         }
 
-        @Test("SIGINT completes the output: it is whole, has its name, and the status is 130", arguments: [SIGINT, SIGTERM])
+        @Test("SIGINT completes the output: it has its name, and the status is 130", arguments: [SIGINT, SIGTERM])
         func interrupted(signal: Int32) async throws {
             try await withTemporaryFolder { folder in
                 let running = try Program.start(
@@ -110,7 +111,8 @@ extension CommandLineTests {
             "What is wrong is named, with the status of its kind, and leaves nothing",
             arguments: [
                 (["-o", "none/out.mp4"], 73, "no folder"), (["-o", "there.mp4"], 73, "exists"),
-                (["-o", "nonsense://host/x"], 73, "nonsense://host/x"), (["-o", "out.mp4", "--format", "s16le"], 64, "--rate"),
+                (["-o", "nonsense://host/x"], 73, "nonsense://host/x"),
+                (["-o", "out.mp4", "--format", "s16le"], 64, "--rate"),
                 (["-o", "out.mp4", "--lookahead", "20"], 64, "40…453"),
                 (["-o", "out.mp4", "--input", "absent.wav"], 66, "absent.wav"),
                 (["-o", "out.mp4", "--input", "garbage.bin"], 65, "garbage.bin"),
@@ -125,7 +127,8 @@ extension CommandLineTests {
                     to: folder.appending(path: "garbage.bin"))
                 try Data().write(to: folder.appending(path: "there.mp4"))
                 let before = try names(in: folder)
-                let input = arguments.contains("--input") || arguments.contains("--format") ? [] : ["--input", "speech.wav"]
+                let isGiven = arguments.contains("--input") || arguments.contains("--format")
+                let input = isGiven ? [] : ["--input", "speech.wav"]
                 let outcome = try await Program.run(unpaced + input + arguments, in: folder)
                 #expect(outcome.status == status, "\(outcome.errors)")
                 #expect(outcome.errors.contains(says), "\(outcome.errors)")

@@ -93,7 +93,9 @@ struct LivePlan: Sendable {
         while entries.count < Self.ahead {
             let isFull = drawing.count >= depth
             // Sound never waits for a picture: what is due while the machine is busy is planned without one.
-            guard !isFull || due(after: entries.count) <= now, var entry = next(from: &timeline, now: now) else { break }
+            guard !isFull || due(after: entries.count) <= now, var entry = next(from: &timeline, now: now) else {
+                break
+            }
             // Others are in work and this one would be too late: the time is better spent on a later one.
             let isLate = entry.speech != nil && !drawing.isEmpty && due(after: entries.count) < now + pace
             entry.isDropped = isFull || isLate

@@ -24,7 +24,7 @@ struct LiveFramesTests {
         return try await LiveSession(engine, settings: settings)
     }
 
-    @Test("However the samples come, the frames are those of an offline render and the sound is theirs", arguments: 0..<200)
+    @Test("However the samples come, frames and sound are those of an offline render", arguments: 0..<200)
     func cuts(seed: Int) async throws {
         try await withTemporaryFolder { folder in
             var random = SeededRandom(seed)

@@ -67,7 +67,8 @@ struct LivePaceTests {
         }
     }
 
-    @Test("Speech begins and ends without a jump: the template goes on, the mouth fades in and closes", arguments: 0..<5)
+    @Test(
+        "Speech begins and ends without a jump: the template goes on, the mouth fades in and closes", arguments: 0..<5)
     func noJump(before: Int) async throws {
         try await withTemporaryFolder { folder in
             // For silence the fake generator darkens the square by half; for speech it lights it.
@@ -85,12 +86,15 @@ struct LivePaceTests {
             #expect(last - first == 24 && units[first...last].allSatisfy { $0.isSpeech })
             #expect(first <= 7 + before + 3, "speech that has come begins within three units")
             #expect(units[first...last].flatMap(\.sound) == speech)
-            // Into speech and out of it: inside the roi, four ninths of the square, 60 … 120 grey become half in three steps.
+            // Inside the roi, four ninths of the square, 60 … 120 grey become half, in three steps.
             for range in [0..<first, last + 8..<units.count] {
                 let levels = frames[range].map(level)
-                for (a, b) in zip(levels, levels.dropFirst()) { #expect(abs(a - b) <= 120 / 2 / 3 * 4 / 9 + 2, "\(levels)") }
+                for (a, b) in zip(levels, levels.dropFirst()) {
+                    #expect(abs(a - b) <= 120 / 2 / 3 * 4 / 9 + 2, "\(levels)")
+                }
             }
-            #expect(abs(level(frames[first - 1]) - level(frames[first - 2])) > 3, "nothing fades: the test says nothing")
+            let fade = abs(level(frames[first - 1]) - level(frames[first - 2]))
+            #expect(fade > 3, "nothing fades: the test says nothing")
             // The mouth that spoke closes over eight pictures; then the template is shown again.
             #expect(frames[(last + 1)...(last + 8)].allSatisfy { $0.origin == .generated })
             #expect(frames[(last + 14)...].allSatisfy { $0.origin == .template })
@@ -123,7 +127,7 @@ struct LivePaceTests {
         }
     }
 
-    @Test("After an interruption nothing old is shown or heard, and the next picture is idle", arguments: [1, 5, 12, 24])
+    @Test("After an interruption nothing old is shown or heard", arguments: [1, 5, 12, 24])
     func interrupt(after count: Int) async throws {
         try await withTemporaryFolder { folder in
             let paced = try await PacedSession(idleEngine(in: folder))
