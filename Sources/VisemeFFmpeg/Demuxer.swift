@@ -50,7 +50,6 @@ struct Demuxer: ~Copyable {
         case .file: av_dict_set(&options, "protocol_whitelist", "file,pipe", 0)
         case .live:
             av_dict_set(&options, "protocol_whitelist", liveProtocols, 0)
-            av_dict_set(&options, "fflags", "nobuffer", 0)
             av_dict_set(&options, "probesize", "65536", 0)
             av_dict_set(&options, "analyzeduration", "200000", 0)
         case .samples(let samples):

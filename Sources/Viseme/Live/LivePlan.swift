@@ -34,6 +34,8 @@ struct LivePlan: Sendable {
 
     /// Units that may be planned ahead: one second.
     private static let ahead = 25
+    /// Units by which a picture of speech may come late: more would be seen.
+    private static let tolerance = 2
     /// Idle pictures are planned only so far ahead, so that speech need not wait for them.
     private static let idleAhead = 2
 
@@ -46,6 +48,10 @@ struct LivePlan: Sendable {
     private var made = 0
     /// Entries in work, those that were thrown away meanwhile too.
     private var drawing: [Int: Duration] = [:]
+    /// Units that were given before their pictures were drawn.
+    private var missed: [Int: (unit: Int, isSpeech: Bool)] = [:]
+    /// A picture that was drawn after its unit had been given, and is newer than any that was given.
+    private var late: (frame: Frame, unit: Int, isSpeech: Bool)?
     /// The picture that was given last.
     private var shown: (position: Int, blend: Int, mouth: [Float]?)?
     /// When unit 0 was given: unit n is due n·40 ms later.
@@ -115,6 +121,8 @@ struct LivePlan: Sendable {
     /// Forgets everything planned; the picture that was given last is where the next one goes on.
     mutating func interrupt(now: Duration) -> [Int] {
         defer { entries = [] }
+        missed = [:]
+        late = nil
         counts.interrupts += 1
         interrupted = now
         return entries.map(\.number)
@@ -186,6 +194,9 @@ struct LivePlan: Sendable {
         if let frame, frame.origin == .generated || frame.origin == .keptFeatures {
             pace = (pace * 3 + (now - started)) / 4
         }
+        if let (unit, isSpeech) = missed.removeValue(forKey: number), let frame, unit > late?.unit ?? -1 {
+            late = (frame, unit, isSpeech)
+        }
         guard let index = entries.firstIndex(where: { $0.number == number }) else { return }
         if entries[index].speech != nil { timings.add("draw", now - started) }
         entries[index].frame = frame
@@ -217,18 +228,29 @@ struct LivePlan: Sendable {
     private mutating func take(now: Duration) -> LiveUnit {
         let entry = entries.removeFirst()
         start = start ?? now
-        if entry.frame != nil {
+        var frame = entry.frame
+        if frame == nil {
+            if !entry.isDropped { missed[entry.number] = (counts.units, entry.speech != nil) }
+            // Better a picture that is a little late than none at all.
+            if let late, late.isSpeech ? counts.units - late.unit <= Self.tolerance : entry.speech == nil {
+                frame = late.frame
+                missed = missed.filter { $0.value.unit > late.unit }
+            }
+            if frame == nil { counts.dropped += 1 } else { counts.late += 1 }
+        } else {
+            missed = [:]
+        }
+        if frame != nil {
+            late = nil
             if let interrupted { timings.add("interrupt", now - interrupted) }
             interrupted = nil
-        } else {
-            counts.dropped += 1
         }
         if let speech = entry.speech {
             counts.speech += 1
-            if speech.isFirst { timings.add("firstFrame", now - speech.arrival) }
+            if speech.isFirst, frame != nil { timings.add("firstFrame", now - speech.arrival) }
         }
         shown = (entry.position, entry.blend, entry.mouth)
-        return unit(entry.frame, sound: entry.speech?.sound)
+        return unit(frame, sound: entry.speech?.sound)
     }
 
     private mutating func unit(_ frame: Frame?, sound: [Float]?) -> LiveUnit {

@@ -41,8 +41,10 @@ public struct LiveReport: Sendable, Codable {
     public var units = 0
     /// Units of speech among them.
     public var speech = 0
-    /// Units whose picture could not be drawn in time; their sound was given.
+    /// Units without a picture, because none could be drawn in time; their sound was given.
     public var dropped = 0
+    /// Units that show a picture which was drawn too late for its own unit, by at most 80 ms where it speaks.
+    public var late = 0
     /// Units for which the rest of a sentence had not come: silence, and the picture before stays.
     public var starved = 0
     /// Calls of `interrupt()`.
