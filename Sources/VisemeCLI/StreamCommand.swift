@@ -16,6 +16,8 @@ struct StreamCommand: AsyncParsableCommand {
             """)
 
     enum Pace: String, ExpressibleByArgument, CaseIterable { case realtime, none }
+    enum Container: String, ExpressibleByArgument, CaseIterable { case mp4, ts, flv }
+    enum Format: String, ExpressibleByArgument, CaseIterable { case s16le, f32le }
 
     @OptionGroup var engine: EngineOptions
 
@@ -29,10 +31,10 @@ struct StreamCommand: AsyncParsableCommand {
     var output: String
 
     @Option(help: "The container; by default FLV for RTMP, MPEG-TS for other addresses, else MP4.")
-    var container: LiveRequest.Container?
+    var container: Container?
 
     @Option(help: "The input is bare samples of this format.")
-    var format: RawSamples.Format?
+    var format: Format?
 
     @Option(help: ArgumentHelp("Rate of bare samples.", valueName: "Hz"))
     var rate: Int?
@@ -79,10 +81,13 @@ struct StreamCommand: AsyncParsableCommand {
         let loaded = try await Engine(
             avatar, backend: backend, media: media, memory: engine.memoryBytes, parallelism: engine.parallelism)
         let loading = ContinuousClock.now - start
-        let samples = format.flatMap { format in rate.map { RawSamples(format: format, rate: $0, channels: channels) } }
+        var samples: RawSamples?
+        if let rate, let format = format.flatMap({ RawSamples.Format(rawValue: $0.rawValue) }) {
+            samples = RawSamples(format: format, rate: rate, channels: channels)
+        }
         let address = input == "-" ? FFmpeg.standardInput : Self.isAddress(input) ? URL(string: input) : nil
         let url = address ?? URL(filePath: input)
-        let source = try await Self.abandonable { try await media.liveSource(at: url, samples: samples) }
+        let source = try await Self.abandonable { [samples] in try await media.liveSource(at: url, samples: samples) }
 
         var settings = LiveSession.Settings()
         settings.sound = await source.form
@@ -93,7 +98,7 @@ struct StreamCommand: AsyncParsableCommand {
             output == "-" ? .standardOutput : Self.isAddress(output) ? .address(output) : .file(URL(filePath: output))
         var request = LiveRequest(
             output: place, width: avatar.manifest.width, height: avatar.manifest.height, sound: settings.sound)
-        request.container = container
+        request.container = container.flatMap { LiveRequest.Container(rawValue: $0.rawValue) }
         request.crf = crf
         request.overwrite = force
         request.declaresSynthetic = declareSynthetic
@@ -158,9 +163,6 @@ struct StreamCommand: AsyncParsableCommand {
         throw CancellationError()
     }
 }
-
-extension LiveRequest.Container: ExpressibleByArgument {}
-extension RawSamples.Format: ExpressibleByArgument {}
 
 /// The JSON of `viseme stream --json`.
 private struct StreamReport: Encodable {
