@@ -36,6 +36,7 @@ public struct RawSamples: Sendable, Equatable {
 public actor LiveSource {
     private let executor = BlockingExecutor("live input")
     private var stream: LiveStream?
+    private var unopened: (url: URL, samples: RawSamples)?
 
     /// The form of the sound: the source's own rate and channels, or the nearest that AAC knows; at most stereo.
     public private(set) var form = SoundForm.speech
@@ -62,7 +63,13 @@ public actor LiveSource {
     }
 
     private func start(_ url: URL, samples: RawSamples?) throws {
-        let opened = try LiveStream(url, manner: samples.map { .samples($0) } ?? .live)
+        if let samples {
+            // Opening waits for the first bytes, and here nothing has to be known of them: a session can be idle until then.
+            form = LiveStream.form(rate: samples.rate, channels: samples.channels)
+            unopened = (url, samples)
+            return
+        }
+        let opened = try LiveStream(url, manner: .live)
         form = opened.form
         stream = consume opened
     }
@@ -72,6 +79,10 @@ public actor LiveSource {
     /// - Throws: `.badData` when all of it held no sample.
     public func read() throws -> (samples: [Float], sound: [Float])? {
         try Task.checkCancellation()
+        if let (url, samples) = unopened {
+            unopened = nil
+            stream = try LiveStream(url, manner: .samples(samples))
+        }
         return try stream?.read() ?? nil
     }
 
@@ -90,11 +101,14 @@ private struct LiveStream: ~Copyable {
 
     init(_ url: URL, manner: Demuxer.Manner) throws {
         source = try AudioSource(url, manner: manner)
-        let form = SoundForm(
-            rate: Int(AudioEncoder.rate(near: Int32(clamping: source.rate))), channels: min(2, source.channels))
+        let form = Self.form(rate: source.rate, channels: source.channels)
         speech = SampleConverter(rate: 16_000, channels: 1, mixing: .mean, label: source.label)
         sound = SampleConverter(rate: form.rate, channels: form.channels, mixing: .standard, label: source.label)
         self.form = form
+    }
+
+    static func form(rate: Int, channels: Int) -> SoundForm {
+        SoundForm(rate: Int(AudioEncoder.rate(near: Int32(clamping: rate))), channels: min(2, channels))
     }
 
     mutating func read() throws -> (samples: [Float], sound: [Float])? {
