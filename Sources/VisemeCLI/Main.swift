@@ -16,7 +16,8 @@ struct VisemeCommand: AsyncParsableCommand {
         abstract: "An avatar pack + any speech → a talking-head video.",
         version: version,
         subcommands: [
-            RenderCommand.self, FeaturesCommand.self, AvatarCommand.self, InspectCommand.self, ConvertCommand.self,
+            RenderCommand.self, StreamCommand.self, FeaturesCommand.self, AvatarCommand.self, InspectCommand.self,
+            ConvertCommand.self,
             CompareCommand.self, DoctorCommand.self,
         ])
 

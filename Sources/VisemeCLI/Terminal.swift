@@ -8,13 +8,14 @@ enum Terminal {
         FileHandle.standardError.write(Data((text + end).utf8))
     }
 
-    static func printJSON(_ value: some Encodable) throws {
+    static func printJSON(_ value: some Encodable, asMessage: Bool = false) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         // JSON has no infinity: a comparison with a broken model may find one.
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-        Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
+        let text = String(decoding: try encoder.encode(value), as: UTF8.self)
+        asMessage ? print(text) : Swift.print(text)
     }
 }
 

@@ -6,6 +6,16 @@ struct AudioEncoder: ~Copyable {
     /// The sample format that goes in.
     static let format = AV_SAMPLE_FMT_FLTP
 
+    /// The rates that AAC knows (ISO/IEC 14496-3, samplingFrequencyIndex 0…12).
+    private static let rates: [Int32] = [
+        96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
+    ]
+
+    /// The rate that AAC knows nearest to `rate`.
+    static func rate(near rate: Int32) -> Int32 {
+        rates.min { abs($0 - rate) < abs($1 - rate) } ?? 48_000
+    }
+
     private let codecContext: CodecContext
     private let queue: SampleQueue
     private let packet: Packet
@@ -95,6 +105,21 @@ struct AudioEncoder: ~Copyable {
     func push(_ planes: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>, count: Int) throws {
         guard count > 0 else { return }
         try queue.write(planes, count: count)
+    }
+
+    /// Appends interleaved samples, in the encoder's own number of channels.
+    func push(interleaved samples: [Float]) throws {
+        let channels = Int(channels)
+        let count = samples.count / channels
+        let frame = try buffer(samples: count)
+        guard let data = frame.pointer.pointee.extended_data else { return }
+        for channel in 0..<channels {
+            guard let plane = data[channel] else { continue }
+            plane.withMemoryRebound(to: Float.self, capacity: count) { plane in
+                for i in 0..<count { plane[i] = samples[i * channels + channel] }
+            }
+        }
+        try push(data, count: count)
     }
 
     /// Encodes what is queued, in whole frames unless the end came, and writes the packets.

@@ -42,9 +42,10 @@ struct AudioSource: ~Copyable {
 
     /// Opens the best audio stream of a file.
     ///
+    /// - Parameter manner: How it is read.
     /// - Throws: `.noInput`, `.badData` (no sound; the message names the streams found), `.unavailable` (no decoder).
-    init(_ url: URL) throws {
-        let demuxer = try Demuxer(url, as: "Speech")
+    init(_ url: URL, manner: Demuxer.Manner = .file) throws {
+        let demuxer = try Demuxer(url, as: "Speech", manner: manner)
         let label = "Speech '\(demuxer.name)'"
         guard let index = demuxer.select(AVMEDIA_TYPE_AUDIO), let stream = demuxer.stream(index),
             let parameters = stream.pointee.codecpar
@@ -115,7 +116,15 @@ struct AudioSource: ~Copyable {
 
     /// Reads packets until one can be given to the decoder, or says that the end came.
     private mutating func feed() {
-        // One packet is read ahead, to know which one is the last.
+        // In MP4 one packet is read ahead, to know which one is the last; elsewhere it would only cost time.
+        guard format.contains("mp4") else {
+            while nextPacket(into: packet.pointer) {
+                if firstTimestamp == nil { firstTimestamp = packet.pointer.pointee.pts }
+                if decoder.send(packet) { return }
+                damaged += 1
+            }
+            return decoder.sendEnd()
+        }
         if !hasPacketAhead { hasPacketAhead = nextPacket(into: packetAhead.pointer) }
         while hasPacketAhead {
             packet.clear()
@@ -181,6 +190,13 @@ struct AudioSource: ~Copyable {
             if packet.pointee.stream_index == Int32(streamIndex) { return true }
         }
         return false
+    }
+
+    /// The error for sound without a sample.
+    var emptiness: VisemeError {
+        VisemeError(
+            .badData, "\(label) (\(codecName)) holds no sample. \(warnings.joined(separator: " "))",
+            hint: "the file is empty or damaged; play it to check")
     }
 
     /// What was survived so far, a sentence each.

@@ -57,7 +57,7 @@ func location(of url: URL) -> String {
 
 /// How a file is named in messages.
 func name(of url: URL) -> String {
-    url.isFileURL ? url.path : "standard input"
+    url.isFileURL ? url.path : url == FFmpeg.standardInput ? "standard input" : url.absoluteString
 }
 
 /// A C string of libav* as text.

@@ -9,6 +9,19 @@ struct Demuxer: ~Copyable {
     /// How the file is named in messages.
     let name: String
 
+    /// How an input is read.
+    enum Manner {
+        /// A file, or a pipe that is read to its end: nothing else is opened.
+        case file
+        /// Something that goes on while it is read, from a pipe or a network: begun with as little of it as possible.
+        case live
+        /// The same, of bare samples that nothing describes.
+        case samples(RawSamples)
+    }
+
+    /// Protocols of a live input.
+    private static let liveProtocols = "file,pipe,http,https,tcp,tls,crypto,udp,rtp,srt,rtmp,rtmps"
+
     /// Formats that are lists of other files or addresses: an untrusted file must not make us open those.
     private static let indirectFormats: Set<String> = ["hls", "concat", "dash", "imf", "sdp", "rtsp", "ffmetadata"]
 
@@ -17,23 +30,37 @@ struct Demuxer: ~Copyable {
     /// - Parameters:
     ///   - url: The file.
     ///   - thing: What the file is for, in messages: "Speech", "Template".
+    ///   - manner: How it is read.
     /// - Throws: `.noInput` when it is not there, `.badData` when libav* does not know what it is.
-    init(_ url: URL, as thing: String) throws {
+    init(_ url: URL, as thing: String, manner: Manner = .file) throws {
         let name = VisemeFFmpeg.name(of: url)
-        try Self.requireFile(url, as: thing)
-        context = try Self.open(url, label: "\(thing) '\(name)'", name: name)
+        try Self.requireFile(url, as: thing, manner: manner)
+        context = try Self.open(url, label: "\(thing) '\(name)'", name: name, manner: manner)
         self.name = name
     }
 
     private static func open(
-        _ url: URL, label: String, name: String
+        _ url: URL, label: String, name: String, manner: Manner
     ) throws -> UnsafeMutablePointer<AVFormatContext> {
         var context: UnsafeMutablePointer<AVFormatContext>?
         var options: OpaquePointer?
+        var format: UnsafePointer<AVInputFormat>?
         defer { av_dict_free(&options) }
-        av_dict_set(&options, "protocol_whitelist", "file,pipe", 0)
+        switch manner {
+        case .file: av_dict_set(&options, "protocol_whitelist", "file,pipe", 0)
+        case .live:
+            av_dict_set(&options, "protocol_whitelist", liveProtocols, 0)
+            av_dict_set(&options, "probesize", "65536", 0)
+            av_dict_set(&options, "analyzeduration", "200000", 0)
+        case .samples(let samples):
+            av_dict_set(&options, "protocol_whitelist", liveProtocols, 0)
+            av_dict_set(&options, "sample_rate", "\(samples.rate)", 0)
+            av_dict_set(&options, "ch_layout", "\(samples.channels)c", 0)
+            format = av_find_input_format(samples.format.rawValue)
+        }
+        let status = avformat_open_input(&context, location(of: url), format, &options)
         try check(
-            avformat_open_input(&context, location(of: url), nil, &options),
+            status,
             Purpose(
                 .badData, "\(label) is not a media file that libav* can read",
                 hint: "check it with: ffprobe '\(name)'"))
@@ -43,6 +70,8 @@ struct Demuxer: ~Copyable {
             if format.split(separator: ",").contains(where: { indirectFormats.contains(String($0)) }) {
                 throw VisemeError(.unsupported, "\(label) is a list of other files (\(format)), not media")
             }
+            // Bare samples are described already, and looking at them would only cost time.
+            if case .samples = manner { return input }
             try check(
                 avformat_find_stream_info(context, nil),
                 Purpose(.badData, "\(label) has no stream that can be understood"))
@@ -98,9 +127,9 @@ struct Demuxer: ~Copyable {
         return all.isEmpty ? "no stream" : all.joined(separator: ", ")
     }
 
-    private static func requireFile(_ url: URL, as thing: String) throws {
+    private static func requireFile(_ url: URL, as thing: String, manner: Manner) throws {
         guard url.isFileURL else {
-            guard url == FFmpeg.standardInput else {
+            if case .file = manner, url != FFmpeg.standardInput {
                 throw VisemeError(.unsupported, "\(thing) '\(url.absoluteString)' is not a file")
             }
             return

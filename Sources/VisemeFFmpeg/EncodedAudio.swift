@@ -17,11 +17,6 @@ struct EncodedAudio: ~Copyable {
     /// What was noticed.
     private(set) var notes: [String]
 
-    /// The rates that AAC knows (ISO/IEC 14496-3, samplingFrequencyIndex 0…12).
-    private static let rates: [Int32] = [
-        96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
-    ]
-
     /// Opens the sound and an AAC encoder at the same or the nearest possible rate.
     ///
     /// - Parameters:
@@ -32,7 +27,7 @@ struct EncodedAudio: ~Copyable {
         guard try source.next() else { throw VisemeError(.badData, "\(source.label) holds no sample") }
         let form = Resampler.form(of: source.frame)
         var notes: [String] = []
-        let rate = Self.rates.min { abs($0 - form.rate) < abs($1 - form.rate) } ?? 48_000
+        let rate = AudioEncoder.rate(near: form.rate)
         if rate != form.rate { notes.append("AAC has no \(form.rate) Hz: the sound was encoded with \(rate) Hz.") }
         let encoder = try AudioEncoder(like: source.frame, rate: rate, label: source.label)
         if encoder.channels != form.channels {

@@ -59,6 +59,21 @@ public struct FFmpeg: MediaBackend {
         return try await VideoFileWriter.open(request, software: software)
     }
 
+    /// Opens speech that goes on while it is read: a file, `standardInput`, or an address that libavformat reads.
+    ///
+    /// - Parameter samples: The form of bare samples; nil for a container, which describes itself.
+    /// - Throws: `.noInput`, `.badData` (no sound), `.unavailable` (no decoder, no soxr), `.usage` (impossible samples).
+    public func liveSource(at url: URL, samples: RawSamples? = nil) async throws -> LiveSource {
+        try await LiveSource.open(url, samples: samples)
+    }
+
+    /// Opens an output that is written in real time.
+    ///
+    /// - Throws: `.cannotCreate` when the output exists, or cannot be created or reached; `.usage`; `.unavailable`.
+    public func liveWriter(_ request: LiveRequest) async throws -> LiveWriter {
+        try await LiveWriter.open(request, software: software)
+    }
+
     /// What a file holds, by reading all of its packets.
     ///
     /// - Throws: `.noInput`, `.badData`.

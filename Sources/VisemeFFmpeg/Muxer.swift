@@ -2,6 +2,18 @@ import CFFmpeg
 import Foundation
 import Viseme
 
+/// What libavformat is told about a container.
+struct ContainerLayout {
+    /// Its name in messages.
+    var name: String
+    /// What libavformat calls it.
+    var format: String
+    /// Options of its header.
+    var options: [(String, String)]
+    /// Whether it is read while it is written: every packet goes out at once.
+    var isLive = false
+}
+
 /// Writes packets into a container, ordered by time.
 struct Muxer: ~Copyable {
     /// The number of the video stream.
@@ -14,31 +26,37 @@ struct Muxer: ~Copyable {
 
     private let context: UnsafeMutablePointer<AVFormatContext>
     private let name: String
-    private let container: Container
+    private let layout: ContainerLayout
 
     /// Creates the file at `path` for a video that is called `name` in messages.
     init(path: URL, container: Container, name: String) throws {
-        context = try Self.open(path, container, name: name)
+        try self.init(location: location(of: path), container.layout, name: name)
+    }
+
+    /// Opens an output in the spelling of libav*, which is called `name` in messages.
+    init(location: String, _ layout: ContainerLayout, name: String) throws {
+        context = try Self.open(location, layout, name: name)
         self.name = name
-        self.container = container
+        self.layout = layout
     }
 
     private static func open(
-        _ path: URL, _ container: Container, name: String
+        _ location: String, _ layout: ContainerLayout, name: String
     ) throws -> UnsafeMutablePointer<AVFormatContext> {
         var context: UnsafeMutablePointer<AVFormatContext>?
         do {
             try check(
-                avformat_alloc_output_context2(&context, nil, container.format, nil),
-                Purpose(.unavailable, "This libavformat cannot write .\(container.rawValue)"))
+                avformat_alloc_output_context2(&context, nil, layout.format, nil),
+                Purpose(.unavailable, "This libavformat cannot write \(layout.name)"))
             let output = try check(context, "output")
             // The same video gives the same bytes: no dates, no random identifiers.
             output.pointee.flags |= AVFMT_FLAG_BITEXACT
+            if layout.isLive { output.pointee.flags |= AVFMT_FLAG_FLUSH_PACKETS }
             try check(
-                avio_open(&output.pointee.pb, location(of: path), AVIO_FLAG_WRITE),
+                avio_open(&output.pointee.pb, location, AVIO_FLAG_WRITE),
                 Purpose(.cannotCreate, "'\(name)' cannot be created"))
             // The second pass of `+faststart` opens the file again under this name.
-            output.pointee.url = av_strdup(location(of: path))
+            output.pointee.url = av_strdup(location)
             return output
         } catch {
             avformat_free_context(context)
@@ -72,22 +90,29 @@ struct Muxer: ~Copyable {
         av_dict_set(&context.pointee.metadata, key, value, 0)
     }
 
+    /// Says which program made the video, and that a trained model did.
+    func describe(software: String, declaresSynthetic: Bool) {
+        setMetadata("software", software)
+        if declaresSynthetic {
+            setMetadata(SyntheticMark.key, SyntheticMark.sourceType)
+            setMetadata("comment", SyntheticMark.comment)
+        }
+    }
+
     /// Writes the header.
     ///
     /// - Throws: `.unsupported` when the container refuses a stream.
     func writeHeader() throws {
         var options: OpaquePointer?
         defer { av_dict_free(&options) }
-        if container == .mkv {
-            // An encoder's priming is told as CodecDelay, so sound and picture both start at 0 and nothing is shifted.
-            av_dict_set(&options, "avoid_negative_ts", "disabled", 0)
-        } else {
-            av_dict_set(&options, "movflags", "+faststart+use_metadata_tags", 0)
-        }
+        for (key, value) in layout.options { av_dict_set(&options, key, value, 0) }
         try check(
             avformat_write_header(context, &options),
-            Purpose(.unsupported, "'\(name)': .\(container.rawValue) does not take these streams"))
+            Purpose(.unsupported, "'\(name)': \(layout.name) does not take these streams"))
     }
+
+    /// Whether parameter sets belong into the header, not before every key frame.
+    var wantsGlobalHeader: Bool { (context.pointee.oformat?.pointee.flags ?? 0) & AVFMT_GLOBALHEADER != 0 }
 
     /// Writes one packet, whose timestamps are in `unit`, and takes its payload.
     func write(_ packet: borrowing Packet, to number: Int, unit: AVRational) throws {
@@ -113,6 +138,9 @@ struct Muxer: ~Copyable {
 
     private func checkWrite(_ status: Int32) throws {
         try check(
-            status, Purpose(.cannotCreate, "'\(name)' cannot be written", hint: "check the disk's space and health"))
+            status,
+            Purpose(
+                .cannotCreate, "'\(name)' cannot be written",
+                hint: layout.isLive ? "check that somebody reads it" : "check the disk's space and health"))
     }
 }

@@ -20,9 +20,10 @@ struct PixelWriter: ~Copyable {
     /// Converts a picture into `target`.
     mutating func convert(_ picture: any Picture) throws {
         try target.makeWritable()
-        if let patched = picture as? PatchedPicture, let base = patched.base as? PlanarPicture, base.isEncodable {
+        let patched = picture as? PatchedPicture
+        if let base = (patched?.base ?? picture) as? PlanarPicture, base.isEncodable {
             base.copy(PixelArea(x: 0, y: 0, width: base.width, height: base.height), to: target)
-            try put(patched)
+            if let patched { try put(patched) }
         } else {
             let (width, height) = (Int(target.pointer.pointee.width), Int(target.pointer.pointee.height))
             if whole == nil { whole = try PackedConversion(width: width, height: height) }

@@ -36,24 +36,25 @@ actor SpeechDecoder: SpeechReader {
 /// The state of a `SpeechDecoder`.
 struct SpeechStream: ~Copyable {
     private var source: AudioSource
-    private var resampler: Resampler?
+    private var converter: SampleConverter
     private var pending: [Float] = []
     private var start = 0
     private var total = 0
     private var ended = false
-    private var changes = 0
 
-    private static let rate: Int32 = 16_000
     /// The most samples that `read()` gives: one second.
     private static let chunk = 16_000
 
     init(_ url: URL) throws {
         source = try AudioSource(url)
+        converter = SampleConverter(rate: 16_000, channels: 1, mixing: .mean, label: source.label)
     }
 
     var warnings: [String] {
         var all = source.warnings
-        if changes > 0 { all.append("\(source.label) changes its rate, channels or format \(changes) times.") }
+        if converter.changes > 0 {
+            all.append("\(source.label) changes its rate, channels or format \(converter.changes) times.")
+        }
         return all
     }
 
@@ -74,58 +75,16 @@ struct SpeechStream: ~Copyable {
             start = 0
         }
         while !ended && pending.count < Self.chunk {
-            if try source.next() { try convert() } else { try finish() }
+            let isFrame = try source.next()
+            let samples = isFrame ? try converter.convert(source.frame) : try converter.drain()
+            pending += samples
+            total += samples.count
+            if !isFrame { try finish() }
         }
-    }
-
-    private mutating func convert() throws {
-        let form = Resampler.form(of: source.frame)
-        let known = resampler?.source
-        if known != form {
-            if known != nil {
-                try drain()
-                changes += 1
-            }
-            var mono = AVChannelLayout()
-            av_channel_layout_default(&mono, 1)
-            let target = Resampler.Form(rate: Self.rate, channels: 1, format: AV_SAMPLE_FMT_FLT.rawValue)
-            let frame = source.frame.pointer
-            resampler = try withUnsafePointer(to: &frame.pointee.ch_layout) { layout in
-                try Resampler(
-                    from: form, layout: layout, to: target, targetLayout: &mono, mixing: .mean, label: source.label)
-            }
-        }
-        let raw = source.frame.pointer.pointee
-        try push(raw.extended_data, count: Int(raw.nb_samples))
     }
 
     private mutating func finish() throws {
-        try drain()
         ended = true
-        guard total > 0 else {
-            let why = source.warnings.joined(separator: " ")
-            throw VisemeError(
-                .badData, "\(source.label) (\(source.codecName)) holds no sample. \(why)",
-                hint: "the file is empty or damaged; play it to check")
-        }
-    }
-
-    private mutating func drain() throws {
-        while try push(nil, count: 0) > 0 {}
-    }
-
-    @discardableResult
-    private mutating func push(
-        _ input: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?, count: Int
-    ) throws -> Int {
-        guard let bound = resampler?.outputBound(for: count) else { return 0 }
-        let samples = try [Float](unsafeUninitializedCapacity: bound) { buffer, written in
-            guard let base = buffer.baseAddress else { return }
-            var plane: UnsafeMutablePointer<UInt8>? = UnsafeMutableRawPointer(base).assumingMemoryBound(to: UInt8.self)
-            written = try resampler?.convert(input, count: count, into: &plane, capacity: bound) ?? 0
-        }
-        pending += samples
-        total += samples.count
-        return samples.count
+        guard total > 0 else { throw source.emptiness }
     }
 }

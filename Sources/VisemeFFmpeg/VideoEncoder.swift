@@ -9,8 +9,11 @@ struct VideoEncoder: ~Copyable {
 
     /// Opens the encoder.
     ///
+    /// - Parameters:
+    ///   - isLive: Whether every frame comes out at once, and a key frame every second, so that one can join.
+    ///   - hasGlobalHeader: Whether the parameter sets are told once, in the container's header.
     /// - Throws: `.unavailable` without libx264.
-    init(_ request: VideoRequest, width: Int, height: Int) throws {
+    init(_ request: VideoRequest, width: Int, height: Int, isLive: Bool = false, hasGlobalHeader: Bool = true) throws {
         guard let codec = avcodec_find_encoder_by_name("libx264") else {
             throw VisemeError(
                 .unavailable, "This libavcodec was built without libx264",
@@ -35,11 +38,12 @@ struct VideoEncoder: ~Copyable {
             encoder.pointee.chroma_sample_location = AVCHROMA_LOC_LEFT
             encoder.pointee.thread_count = threads
             // A key frame at least every four seconds, so that players can jump.
-            encoder.pointee.gop_size = fps * 4
-            // MP4, MOV and MKV all keep the parameter sets in the header.
-            encoder.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER
+            encoder.pointee.gop_size = isLive ? fps : fps * 4
+            if hasGlobalHeader { encoder.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER }
             av_opt_set(encoder.pointee.priv_data, "preset", "veryfast", 0)
             av_opt_set_double(encoder.pointee.priv_data, "crf", crf, 0)
+            // No B-frames, no look-ahead.
+            if isLive { av_opt_set(encoder.pointee.priv_data, "tune", "zerolatency", 0) }
             // In small pictures x264's macroblock tree reads memory that nobody set: the output would differ from run to
             // run. Seen with x264 164 below 640×480; larger pictures always came out the same.
             if width * height < 640 * 480 { av_opt_set(encoder.pointee.priv_data, "x264-params", "mbtree=0", 0) }
@@ -60,13 +64,23 @@ struct VideoEncoder: ~Copyable {
     mutating func encode(_ picture: (any Picture)?, number: Int, into muxer: borrowing Muxer) throws {
         if let picture {
             try pixels.convert(picture)
-            pixels.target.pointer.pointee.pts = Int64(number)
-            try check(
-                avcodec_send_frame(context, pixels.target.pointer),
-                Purpose(.internal, "Frame \(number) was not encoded"))
+            try encodeAgain(number: number, into: muxer)
         } else {
             try check(avcodec_send_frame(context, nil), Purpose(.internal, "The last frames were not encoded"))
+            try writePackets(number: number, into: muxer)
         }
+    }
+
+    /// Encodes the picture before once more, as frame `number`.
+    func encodeAgain(number: Int, into muxer: borrowing Muxer) throws {
+        pixels.target.pointer.pointee.pts = Int64(number)
+        try check(
+            avcodec_send_frame(context, pixels.target.pointer),
+            Purpose(.internal, "Frame \(number) was not encoded"))
+        try writePackets(number: number, into: muxer)
+    }
+
+    private func writePackets(number: Int, into muxer: borrowing Muxer) throws {
         while true {
             let status = avcodec_receive_packet(context, packet.pointer)
             if status == viseme_error_again() || status == viseme_error_end() { return }

@@ -175,11 +175,7 @@ struct VideoProduction: ~Copyable {
         }
         stream.pointee.avg_frame_rate = context.pointee.framerate
         try addSound(muxer)
-        muxer.setMetadata("software", software)
-        if request.declaresSynthetic {
-            muxer.setMetadata(SyntheticMark.key, SyntheticMark.sourceType)
-            muxer.setMetadata("comment", SyntheticMark.comment)
-        }
+        muxer.describe(software: software, declaresSynthetic: request.declaresSynthetic)
         try muxer.writeHeader()
         return muxer
     }

@@ -13,6 +13,15 @@ enum Container: String, CaseIterable {
     /// What libavformat calls it.
     var format: String { self == .mkv ? "matroska" : rawValue }
 
+    /// How it is written as a file.
+    var layout: ContainerLayout {
+        ContainerLayout(
+            name: ".\(rawValue)", format: format,
+            options: self == .mkv
+                // An encoder's priming is told as CodecDelay, so sound and picture both start at 0 and nothing is shifted.
+                ? [("avoid_negative_ts", "disabled")] : [("movflags", "+faststart+use_metadata_tags")])
+    }
+
     /// The sound codecs that are copied into it: those that players of this container know. nil for every codec.
     var copied: Set<String>? {
         let iso: Set<String> = ["aac", "mp3", "ac3", "eac3", "alac"]

@@ -27,18 +27,18 @@ private actor Samples: SpeechReader {
     "The whole engine on the tiny pack",
     .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
 struct TinyPackEngineTests {
-    private func engine(_ url: URL) async throws -> Engine {
+    func engine(_ url: URL) async throws -> Engine {
         let library: String = try #require(Repository.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
         return try await Engine(Avatar(contentsOf: url), backend: ONNXBackend(libraryPath: library), media: FFmpeg())
     }
 
-    private func frames(_ engine: Engine, _ samples: [Float], chunk: Int = 16000) async throws -> [Frame] {
+    func frames(_ engine: Engine, _ samples: [Float], chunk: Int = 16000) async throws -> [Frame] {
         var result: [Frame] = []
         for try await frame in engine.frames(for: Samples(samples, chunk: chunk)) { result.append(frame) }
         return result
     }
 
-    private func tone(_ count: Int) -> [Float] {
+    func tone(_ count: Int) -> [Float] {
         (0..<count).map { 0.6 * sin(Float($0) * 0.09) * abs(sin(Float($0) * 0.0007)) }
     }
 

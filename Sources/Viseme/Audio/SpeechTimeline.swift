@@ -26,6 +26,13 @@ public struct SpeechTimeline: Sendable {
     /// Feature rows in a feature window: frame k uses audio rows k−8 … k+7.
     public static let windowRows = 16
     private static let rowsBefore = 8
+    /// Feature rows after its own that a frame hears when nothing is cut off.
+    public static let fullLookahead = windowRows - rowsBefore - 1
+    /// The shortest look-ahead: a row that looks no further than the frame's own 40 ms.
+    static let shortestLookahead = -4
+
+    /// A row outside the speech.
+    private static let nothing = [Float](repeating: 0, count: rowWidth)
 
     /// How a frame's 16 rows are chosen.
     public enum FeatureWindow: String, Sendable, Codable, CaseIterable {
@@ -38,6 +45,7 @@ public struct SpeechTimeline: Sendable {
     /// The frames wanted; windows that none of them needs are not encoded.
     public let frames: Range<Int>
     private let featureWindow: FeatureWindow
+    private let lookahead: Int
 
     private var mel = MelStream()
     /// Mel columns from `firstColumn` on, (columns, 80).
@@ -60,10 +68,17 @@ public struct SpeechTimeline: Sendable {
     /// - Parameters:
     ///   - frames: The frames wanted, all by default.
     ///   - featureWindow: How the rows of a frame are chosen.
-    public init(frames: Range<Int> = 0..<Int.max, featureWindow: FeatureWindow = .rows16) {
+    ///   - lookahead: Feature rows after its own that a frame hears, −4…7; those beyond are zeros. Fewer make a live
+    ///     session quicker and its mouth worse.
+    public init(
+        frames: Range<Int> = 0..<Int.max, featureWindow: FeatureWindow = .rows16, lookahead: Int = fullLookahead
+    ) {
         precondition(frames.lowerBound >= 0)
+        precondition((Self.shortestLookahead...Self.fullLookahead).contains(lookahead))
         self.frames = frames
         self.featureWindow = featureWindow
+        // A tiled window has one row, its own.
+        self.lookahead = featureWindow == .tile ? max(0, lookahead) : lookahead
         nextIndex = frames.lowerBound
         // Audio row r is F[r - 1]: the first frame's first row is F[lowerBound - 9].
         firstRow = max(0, frames.lowerBound - Self.rowsBefore - 1)
@@ -79,6 +94,32 @@ public struct SpeechTimeline: Sendable {
     /// Video frames for `samples` samples at 16 kHz: the video is never shorter than the audio.
     public static func frameCount(samples: Int) -> Int {
         (samples + samplesPerFrame - 1) / samplesPerFrame
+    }
+
+    /// Samples that must have come before frame `index` can be drawn, unless the speech ends earlier: its own 40 ms, and the 16
+    /// mel columns of the last row that it hears.
+    func samplesNeeded(forFrame index: Int) -> Int {
+        let own = (index + 1) * Self.samplesPerFrame
+        let windows = windowsNeeded(forFrame: index)
+        guard windows > 0 else { return own }
+        let lastColumn = 16 * (windows - 1) / 5 + Self.windowColumns - 1
+        return max(own, lastColumn * MelStream.hopSamples + MelStream.windowSamples / 2)
+    }
+
+    /// Encoder frames that a frame needs: its last audio row is F[index + lookahead − 1], and audio row 0 is F[0] as well.
+    private func windowsNeeded(forFrame index: Int) -> Int {
+        let lastRow = index + lookahead
+        return lastRow < 0 ? 0 : max(1, lastRow)
+    }
+
+    /// The look-ahead in rows that hears no further than `duration` after a frame's beginning.
+    ///
+    /// 452.5 ms and more is all of it; less than 12.5 ms is not possible, for a frame hears its own 40 ms in any case.
+    static func lookahead(within duration: Duration) -> Int {
+        let samples = Int((duration / .milliseconds(1) * 16).rounded(.down))
+        let reach = windowColumns * MelStream.hopSamples + MelStream.windowSamples / 2 - MelStream.hopSamples
+        let rows = Int((Double(max(samples, samplesPerFrame) - reach) / Double(samplesPerFrame)).rounded(.down)) + 1
+        return min(fullLookahead, max(shortestLookahead, rows))
     }
 
     /// Samples accepted so far.
@@ -151,16 +192,19 @@ public struct SpeechTimeline: Sendable {
         precondition(rowsAccepted <= nextWindow, "more rows than windows")
     }
 
+    /// Whether `nextFrame()` will give one.
+    var isFrameReady: Bool {
+        guard nextIndex < frames.upperBound else { return false }
+        let needed = windowsNeeded(forFrame: nextIndex)
+        if let windowTotal {
+            return nextIndex < Self.frameCount(samples: mel.sampleCount) && rowsAccepted >= min(needed, windowTotal)
+        }
+        return rowsAccepted >= needed && mel.sampleCount >= (nextIndex + 1) * Self.samplesPerFrame
+    }
+
     /// The next frame in order whose rows are all known; nil when more input is needed or all frames were given.
     public mutating func nextFrame() -> FrameJob? {
-        guard nextIndex < frames.upperBound else { return nil }
-        let lastRow = nextIndex - Self.rowsBefore + Self.windowRows - 1  // as an audio row: F[lastRow - 1]
-        if let windowTotal {
-            guard nextIndex < Self.frameCount(samples: mel.sampleCount) else { return nil }
-            guard rowsAccepted >= min(lastRow, windowTotal) else { return nil }
-        } else {
-            guard rowsAccepted >= lastRow else { return nil }
-        }
+        guard isFrameReady else { return nil }
         let job = FrameJob(index: nextIndex, window: window(at: nextIndex), isSilent: isSilent(at: nextIndex))
         nextIndex += 1
         let oldest = max(0, nextIndex - Self.rowsBefore - 1)
@@ -176,12 +220,14 @@ public struct SpeechTimeline: Sendable {
     private func window(at index: Int) -> [Float] {
         var window: [Float] = []
         window.reserveCapacity(Self.windowRows * Self.rowWidth)
-        for r in audioRows(of: index) { window += row(r) }
+        for r in audioRows(of: index) { window += r <= index + lookahead ? row(r) : Self.nothing }
         return window
     }
 
     private func isSilent(at index: Int) -> Bool {
-        audioRows(of: index).allSatisfy { r in encoderFrame(r).map { silence[$0 - firstRow] } ?? false }
+        // A row that was cut off is no silence.
+        (lookahead == Self.fullLookahead || featureWindow == .tile)
+            && audioRows(of: index).allSatisfy { r in encoderFrame(r).map { silence[$0 - firstRow] } ?? false }
     }
 
     /// The audio rows of a frame.
@@ -191,7 +237,7 @@ public struct SpeechTimeline: Sendable {
 
     /// Audio row r: A = [F0, F0, F1, …, F(n−1), F(n−1)], zeros outside.
     private func row(_ r: Int) -> [Float] {
-        guard let k = encoderFrame(r) else { return [Float](repeating: 0, count: Self.rowWidth) }
+        guard let k = encoderFrame(r) else { return Self.nothing }
         let start = (k - firstRow) * Self.rowWidth
         return Array(rows[start..<start + Self.rowWidth])
     }

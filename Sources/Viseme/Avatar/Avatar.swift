@@ -111,6 +111,9 @@ public struct Avatar: Sendable {
         Self.pingPong(index, count: manifest.frames)
     }
 
+    /// Whether the template's own mouth is closed throughout, so that it can be shown as it is while nobody speaks.
+    public var isIdleThroughout: Bool { manifest.idle == [0, manifest.frames] }
+
     /// 1, 2, …, n−1, n−2, …, 1, 0, 1, …: period 2(n−1); frame 0 is not first, as in the reference.
     static func pingPong(_ index: Int, count: Int) -> Int {
         guard count > 1 else { return 0 }

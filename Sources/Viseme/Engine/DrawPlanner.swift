@@ -12,10 +12,20 @@ struct DrawJob: Sendable {
     var kept: [Tensor]?
     /// The finished square, where this silence was drawn on this template frame before.
     var silentSquare: Image?
-    /// Where the square is kept when it is drawn for silence.
+    /// Where the square is kept when it is drawn for silence, and under which number.
     var silence: SilentSquares?
-    /// Whether it is.
+    var silenceKey = 0
+    /// How much of the square is drawn, in `Blend.full` parts; the rest is the template frame itself.
+    var blend = Blend.full
+    /// Whether it is kept.
     var isRemembered: Bool { silence != nil && silentSquare == nil }
+}
+
+/// How much of a square is drawn: while nobody speaks, a template whose mouth is closed can be shown as it is, and the way
+/// there and back is not a jump.
+enum Blend {
+    /// All of it; 0 is the template frame itself.
+    static let full = 3
 }
 
 /// Says of every frame what need not be done again. It is asked in the frames' order.
@@ -26,24 +36,35 @@ struct DrawPlanner {
     private let engine: Engine
     private let first: Int
     private let silence = SilentSquares()
+    /// Live: the window of digital silence, whose squares all sessions of the engine share.
+    private let idle: [Float]?
     /// The silence that `drawn` is about.
     private var window: [Float] = []
     /// The frame that drew the silence on a template frame.
     private var drawn: [Int: Int] = [:]
 
-    init(_ engine: Engine, first: Int) {
+    init(_ engine: Engine, first: Int, idle: [Float]? = nil) {
         self.engine = engine
         self.first = first
+        self.idle = idle
     }
 
-    mutating func plan(_ frame: FrameJob) -> DrawJob {
+    /// - Parameter blend: Less than `Blend.full` only while nobody speaks.
+    mutating func plan(_ frame: FrameJob, blend: Int = Blend.full) -> DrawJob {
         let index = engine.avatar.templateIndex(ofFrame: frame.index)
         var job = DrawJob(index: frame.index, templateIndex: index, window: frame.window)
         let underWay = max(first, frame.index - engine.parallelism.depth + 1)..<frame.index
         if !underWay.contains(where: { engine.avatar.templateIndex(ofFrame: $0) == index }) {
             job.kept = engine.features.features(of: index)
         }
+        job.blend = blend
         guard frame.isSilent, index < engine.silentFrames else { return job }
+        if let idle {
+            guard frame.window == idle else { return job }
+            job.silentSquare = engine.idleSquares.square(ofFrame: index)
+            (job.silence, job.silenceKey) = (engine.idleSquares, index)
+            return job
+        }
         if frame.window != window {
             (window, drawn) = (frame.window, [:])
             silence.forget()
@@ -52,7 +73,7 @@ struct DrawPlanner {
             job.silentSquare = silence.square(ofFrame: earlier)
         }
         if job.silentSquare == nil { drawn[index] = frame.index }
-        job.silence = silence
+        (job.silence, job.silenceKey) = (silence, frame.index)
         return job
     }
 }

@@ -16,6 +16,8 @@ public struct Engine: Sendable {
     let template: TemplateSource
     let features: KeptFeatures
     let silentFrames: Int
+    /// Closed mouths by template frame, for all live sessions.
+    let idleSquares = SilentSquares()
 
     /// Loads the avatar's models and opens its template.
     ///
@@ -76,12 +78,25 @@ public struct Engine: Sendable {
         Frames(engine: self, speech: speech, range: range)
     }
 
+    /// Feature rows for mel windows, checked: (count, 80, 16) → (count, 512).
+    func encode(_ windows: [Float], count: Int) async throws -> [Float] {
+        let rows = try await encoder.encode(windows, count: count)
+        try rows.requireFinite("The audio encoder's output")
+        return rows
+    }
+
     /// Draws one frame. Pure: the same job gives the same image.
     func draw(_ job: DrawJob) async throws -> Frame {
         var clock = StageClock()
         let index = job.templateIndex
         let template = try await template.frame(at: index)
         let square = avatar.square(ofTemplateFrame: index)
+        guard job.blend > 0 else {
+            for stage in [Stage.template, .crop, .prepare, .generate, .paste] { clock.end(stage) }
+            return Frame(
+                index: job.index, picture: template.picture, square: square, origin: .template,
+                durations: clock.durations)
+        }
         let area = PatchedPicture.area(of: square, in: template.picture)
         var patch = try template.picture.image(of: area)
         let place = CropSquare(x: square.x - area.x, y: square.y - area.y, size: square.size)
@@ -106,9 +121,9 @@ public struct Engine: Sendable {
             if job.kept == nil { self.features.keep(features.kept, of: index) }
             drawn = try compositor.square(mouth: mouth, crop: crop, size: square.size)
         }
-        Compositor.place(drawn, in: &patch, at: place)
+        Compositor.place(drawn, in: &patch, at: place, share: Float(job.blend) / Float(Blend.full))
         let picture = PatchedPicture(template.picture, patch: patch, area: area, square: square)
-        if job.isRemembered { job.silence?.keep(drawn, ofFrame: job.index) }
+        if job.isRemembered { job.silence?.keep(drawn, ofFrame: job.silenceKey) }
         clock.end(.paste)
         let origin: Frame.Origin =
             job.silentSquare != nil ? .silence : job.kept != nil ? .keptFeatures : .generated
@@ -120,8 +135,8 @@ public struct Engine: Sendable {
 public struct Frame: Sendable {
     /// Frame number; it belongs to audio [index/25, (index+1)/25) s.
     public let index: Int
-    /// The whole picture: the template frame with the square on it.
-    public let picture: PatchedPicture
+    /// The whole picture: the template frame with the square on it, or alone while nobody speaks.
+    public let picture: any Picture
     /// Where the mouth was redrawn.
     public let square: CropSquare
     /// How much of the generator ran for it.
@@ -132,6 +147,8 @@ public struct Frame: Sendable {
         case keptFeatures
         /// None of it: the same silence had been drawn on this template frame before.
         case silence
+        /// None of it: nobody speaks, and the template frame is shown as it is.
+        case template
     }
 
     /// How much of the generator ran.

@@ -55,9 +55,7 @@ private struct JobSource {
             if timeline.isComplete { return nil }
             let (windows, count) = timeline.takeWindows(limit: Self.batch)
             if count > 0 {
-                let rows = try await engine.encoder.encode(windows, count: count)
-                try rows.requireFinite("The audio encoder's output")
-                timeline.accept(rows: rows)
+                timeline.accept(rows: try await engine.encode(windows, count: count))
             } else if let total = timeline.frameTotal {
                 guard range.upperBound == Int.max || range.upperBound <= total else {
                     throw VisemeError(

@@ -113,6 +113,7 @@ public struct RenderReport: Sendable {
             case .generated: generated += 1
             case .keptFeatures: fromKeptFeatures += 1
             case .silence: silentReused += 1
+            case .template: break  // a render has no idle frames
             }
         }
     }
@@ -134,35 +135,5 @@ public struct RenderReport: Sendable {
     public var framesPerSecond: Double {
         let seconds = elapsed / .seconds(1)
         return seconds > 0 ? Double(video.frames) / seconds : 0
-    }
-}
-
-/// Stage durations in bounded memory: the last 4096 frames of each stage.
-private struct StageTimings {
-    private static let capacity = 4096
-    private var samples: [String: [Double]] = [:]
-    private var count = 0
-
-    mutating func add(_ durations: [Stage: Duration], write: Duration) {
-        for (stage, duration) in durations { add(stage.rawValue, duration) }
-        add("write", write)
-        count += 1
-    }
-
-    private mutating func add(_ stage: String, _ duration: Duration) {
-        let milliseconds = duration / .milliseconds(1)
-        if count < Self.capacity {
-            samples[stage, default: []].append(milliseconds)
-        } else {
-            samples[stage, default: []][count % Self.capacity] = milliseconds
-        }
-    }
-
-    func summary() -> [String: RenderReport.StageSummary] {
-        samples.mapValues { values in
-            let sorted = values.sorted()
-            func percentile(_ p: Double) -> Double { sorted[Int((Double(sorted.count - 1) * p).rounded())] }
-            return RenderReport.StageSummary(p50: percentile(0.5), p95: percentile(0.95))
-        }
     }
 }

@@ -73,13 +73,22 @@ public struct Compositor: Sendable {
     }
 
     /// Puts a finished square into a frame: the second half of `paste`.
-    static func place(_ drawn: Image, in frame: inout Image, at square: CropSquare) {
+    ///
+    /// - Parameter share: How much of the square is seen, 0…1; the rest is the frame.
+    static func place(_ drawn: Image, in frame: inout Image, at square: CropSquare, share: Float = 1) {
         let (length, width) = (square.size * 3, frame.width)
         frame.bytes.withUnsafeMutableBufferPointer { target in
             drawn.bytes.withUnsafeBufferPointer { source in
                 for y in 0..<square.size {
                     let to = ((square.y + y) * width + square.x) * 3
-                    for i in 0..<length { target[to + i] = source[y * length + i] }
+                    if share == 1 {
+                        for i in 0..<length { target[to + i] = source[y * length + i] }
+                    } else {
+                        for i in 0..<length {
+                            let (old, new) = (Float(target[to + i]), Float(source[y * length + i]))
+                            target[to + i] = UInt8((old + (new - old) * share).rounded())
+                        }
+                    }
                 }
             }
         }

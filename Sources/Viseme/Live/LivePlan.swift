@@ -1,0 +1,268 @@
+/// What a session is about to give: pictures in order, each for 40 ms, some of them still being drawn.
+///
+/// All decisions of a session are made here, by a value that is told the time. Pictures are numbered one after the other
+/// through idleness and speech, and the number says which template frame is shown: so the body never jumps.
+struct LivePlan: Sendable {
+    /// A picture to come, with its 40 ms of sound.
+    struct Entry: Sendable {
+        /// Identifies the entry; never used twice.
+        let number: Int
+        /// Number of the picture.
+        let position: Int
+        /// (16, 512).
+        let window: [Float]
+        /// Whether the window hears nothing but silence.
+        let isSilent: Bool
+        /// In `Blend.full` parts.
+        let blend: Int
+        /// nil while nobody speaks.
+        let speech: (sound: [Float], arrival: Duration, isFirst: Bool)?
+        fileprivate(set) var frame: Frame?
+        /// It could not be ready in time, so it is not drawn.
+        fileprivate(set) var isDropped = false
+        /// The mouth that the next picture starts from; nil when it is closed.
+        fileprivate var mouth: [Float]? { isSilent ? nil : window }
+    }
+
+    /// What to do next.
+    enum Step {
+        case give(LiveUnit)
+        /// Something has to happen first; at the latest at this time one looks again.
+        case wait(until: Duration?)
+        case end
+    }
+
+    /// Units that may be planned ahead: one second.
+    private static let ahead = 25
+    /// Units by which a picture of speech may come late: more would be seen.
+    private static let tolerance = 2
+    /// Idle pictures are planned only so far ahead, so that speech need not wait for them.
+    private static let idleAhead = 2
+
+    private let isPaced: Bool
+    private let fades: Bool
+    private let depth: Int
+    private let form: SoundForm
+    private let silence: [Float]
+    private var entries: [Entry] = []
+    private var made = 0
+    /// Entries in work, those that were thrown away meanwhile too.
+    private var drawing: [Int: Duration] = [:]
+    /// Units that were given before their pictures were drawn.
+    private var missed: [Int: (unit: Int, isSpeech: Bool)] = [:]
+    /// A picture that was drawn after its unit had been given, and is newer than any that was given.
+    private var late: (frame: Frame, unit: Int, isSpeech: Bool)?
+    /// The picture that was given last.
+    private var shown: (position: Int, blend: Int, mouth: [Float]?)?
+    /// When unit 0 was given: unit n is due n·40 ms later.
+    private var start: Duration?
+    /// How long drawing speech takes.
+    private var pace: Duration = .milliseconds(40)
+    private var interrupted: Duration?
+    private var timings = StageTimings()
+    private var counts = LiveReport()
+
+    /// A plan at the beginning of its session.
+    ///
+    /// - Parameters:
+    ///   - isPaced: Whether units have a time at which they are due, and idleness fills what is not spoken.
+    ///   - fades: Whether the template can be shown as it is while nobody speaks.
+    ///   - depth: Pictures that may be in work at once.
+    ///   - form: The form of the sound.
+    ///   - silence: The feature window of digital silence.
+    init(isPaced: Bool, fades: Bool, depth: Int, form: SoundForm, silence: [Float]) {
+        self.isPaced = isPaced
+        self.fades = fades
+        self.depth = depth
+        self.form = form
+        self.silence = silence
+    }
+
+    /// What was done so far.
+    var report: LiveReport {
+        var report = counts
+        report.latency = timings.summary()
+        return report
+    }
+
+    /// Whether nothing is being drawn, not even what is not wanted any more.
+    var isQuiet: Bool { drawing.isEmpty }
+
+    /// Whether another unit may be planned.
+    var hasRoom: Bool { entries.count < Self.ahead }
+
+    // MARK: Planning
+
+    /// Plans what can be planned, and gives the entries to draw.
+    mutating func fill(from timeline: inout LiveTimeline, now: Duration) -> [Entry] {
+        var toDraw: [Entry] = []
+        while entries.count < Self.ahead {
+            let isFull = drawing.count >= depth
+            // Sound never waits for a picture: what is due while the machine is busy is planned without one.
+            guard !isFull || due(after: entries.count) <= now, var entry = next(from: &timeline, now: now) else {
+                break
+            }
+            // Others are in work and this one would be too late: the time is better spent on a later one.
+            let isLate = entry.speech != nil && !drawing.isEmpty && due(after: entries.count) < now + pace
+            entry.isDropped = isFull || isLate
+            entries.append(entry)
+            guard !entry.isDropped else { continue }
+            drawing[entry.number] = now
+            toDraw.append(entry)
+        }
+        return toDraw
+    }
+
+    /// Says that somebody will speak: idle pictures that nobody waits for yet make room.
+    ///
+    /// - Returns: The numbers of the entries that are not wanted any more.
+    mutating func expectSpeech(now: Duration) -> [Int] { removeIdleTail(now: now, downTo: 0) }
+
+    /// Forgets everything planned; the picture that was given last is where the next one goes on.
+    mutating func interrupt(now: Duration) -> [Int] {
+        defer { entries = [] }
+        missed = [:]
+        late = nil
+        counts.interrupts += 1
+        interrupted = now
+        return entries.map(\.number)
+    }
+
+    private mutating func next(from timeline: inout LiveTimeline, now: Duration) -> Entry? {
+        // A mouth that is the template's own becomes the generator's before it speaks.
+        if !isPaced || last == nil || lastBlend >= Blend.full - 1 {
+            let isFirst = !timeline.isBegun
+            if let speech = timeline.nextSpeech() {
+                if isFirst { _ = removeIdleTail(now: now, downTo: Blend.full - 1) }
+                return make(
+                    speech.job.window, isSilent: speech.job.isSilent, blend: Blend.full,
+                    speech: (speech.sound, speech.arrival, isFirst))
+            }
+        }
+        guard isPaced, !timeline.isBegun, entries.count < Self.idleAhead else { return nil }
+        let window = last?.mouth.map(closing) ?? silence
+        let isSilent = window == silence
+        let wanted = !fades || !isSilent || timeline.hasSpeech ? Blend.full : 0
+        let blend = last == nil ? wanted : lastBlend + (wanted - lastBlend).signum()
+        return make(window, isSilent: isSilent, blend: blend, speech: nil)
+    }
+
+    private mutating func make(
+        _ window: [Float], isSilent: Bool, blend: Int, speech: (sound: [Float], arrival: Duration, isFirst: Bool)?
+    ) -> Entry {
+        made += 1
+        return Entry(
+            number: made, position: last.map { $0.position + 1 } ?? 0, window: window, isSilent: isSilent, blend: blend,
+            speech: speech)
+    }
+
+    /// The window after `window` when nothing more is said: everything after its own frame is silence.
+    ///
+    /// What was said stays in the rows before, as in any speech that ends; after eight pictures nothing is left of it.
+    private func closing(_ window: [Float]) -> [Float] {
+        let width = SpeechTimeline.rowWidth
+        var next = Array(window[width..<9 * width])
+        for row in 0..<8 where next[row * width..<(row + 1) * width].allSatisfy({ $0 == 0 }) {
+            // A row outside the speech: now it is known that there was silence.
+            next.replaceSubrange(row * width..<(row + 1) * width, with: silence[..<width])
+        }
+        return next + silence[..<(8 * width)]
+    }
+
+    private var last: (position: Int, blend: Int, mouth: [Float]?)? {
+        entries.last.map { ($0.position, $0.blend, $0.mouth) } ?? shown
+    }
+    private var lastBlend: Int { last?.blend ?? Blend.full }
+
+    /// Takes idle pictures from the end, if what comes instead can still be in time.
+    private mutating func removeIdleTail(now: Duration, downTo blend: Int) -> [Int] {
+        var removed: [Int] = []
+        while let tail = entries.last, tail.speech == nil, due(after: entries.count - 1) >= now + pace {
+            let before = entries.count > 1 ? entries[entries.count - 2].blend : shown?.blend
+            guard (before ?? Blend.full) >= blend else { break }
+            removed.append(tail.number)
+            entries.removeLast()
+        }
+        return removed
+    }
+
+    // MARK: Drawing
+
+    /// Takes a picture that was drawn.
+    mutating func drawn(_ number: Int, frame: Frame?, now: Duration) {
+        guard let started = drawing.removeValue(forKey: number) else { return }
+        if let frame, frame.origin == .generated || frame.origin == .keptFeatures {
+            pace = (pace * 3 + (now - started)) / 4
+        }
+        if let (unit, isSpeech) = missed.removeValue(forKey: number), let frame, unit > late?.unit ?? -1 {
+            late = (frame, unit, isSpeech)
+        }
+        guard let index = entries.firstIndex(where: { $0.number == number }) else { return }
+        if entries[index].speech != nil { timings.add("draw", now - started) }
+        entries[index].frame = frame
+    }
+
+    // MARK: Giving
+
+    /// The next unit, or what has to be waited for.
+    ///
+    /// - Parameters:
+    ///   - isEnded: Whether no speech will come any more.
+    ///   - isWorking: Whether speech is on its way through the audio encoder.
+    mutating func step(_ timeline: LiveTimeline, isEnded: Bool, isWorking: Bool, now: Duration) -> Step {
+        if isEnded, !timeline.hasSpeech, !entries.contains(where: { $0.speech != nil }) { return .end }
+        guard let first = entries.first else {
+            guard isPaced, start != nil, !isWorking else { return .wait(until: nil) }
+            let due = due(after: 0)
+            guard now >= due else { return .wait(until: due) }
+            counts.starved += 1
+            return .give(unit(nil, sound: nil))
+        }
+        guard isPaced, start != nil else {
+            return first.frame == nil ? .wait(until: nil) : .give(take(now: now))
+        }
+        let due = due(after: 0)
+        return now >= due ? .give(take(now: now)) : .wait(until: due)
+    }
+
+    private mutating func take(now: Duration) -> LiveUnit {
+        let entry = entries.removeFirst()
+        start = start ?? now
+        var frame = entry.frame
+        if frame == nil {
+            if !entry.isDropped { missed[entry.number] = (counts.units, entry.speech != nil) }
+            // Better a picture that is a little late than none at all.
+            if let late, late.isSpeech ? counts.units - late.unit <= Self.tolerance : entry.speech == nil {
+                frame = late.frame
+                missed = missed.filter { $0.value.unit > late.unit }
+            }
+            if frame == nil { counts.dropped += 1 } else { counts.late += 1 }
+        } else {
+            missed = [:]
+        }
+        if frame != nil {
+            late = nil
+            if let interrupted { timings.add("interrupt", now - interrupted) }
+            interrupted = nil
+        }
+        if let speech = entry.speech {
+            counts.speech += 1
+            if speech.isFirst, frame != nil { timings.add("firstFrame", now - speech.arrival) }
+        }
+        shown = (entry.position, entry.blend, entry.mouth)
+        return unit(frame, sound: entry.speech?.sound)
+    }
+
+    private mutating func unit(_ frame: Frame?, sound: [Float]?) -> LiveUnit {
+        defer { counts.units += 1 }
+        return LiveUnit(
+            index: counts.units, frame: frame, sound: sound ?? [Float](repeating: 0, count: form.valuesPerFrame),
+            isSpeech: sound != nil)
+    }
+
+    /// When the unit is due that comes after `count` more.
+    private func due(after count: Int) -> Duration {
+        guard isPaced, let start else { return .seconds(1 << 40) }
+        return start + .milliseconds(40) * (counts.units + count)
+    }
+}

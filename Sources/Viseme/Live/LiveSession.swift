@@ -1,0 +1,311 @@
+/// A conversation: samples are pushed as they come, units of one frame and its 40 ms of sound are pulled.
+///
+/// ```swift
+/// let session = try await LiveSession(engine)
+/// Task { for await chunk in microphone { try await session.push(chunk) } }
+/// for try await unit in session.units { show(try unit.frame?.image); play(unit.sound) }
+/// ```
+///
+/// The frames of an utterance are those of an offline render of the same samples, however they were cut. Between utterances a
+/// paced session is idle: the template goes on, its mouth closed, and the generator rests. Everything that waits is bounded:
+/// a producer that is far ahead is suspended in `push`, and nothing is drawn that is not due within a second.
+///
+/// One consumer; any number of producers, whose samples are taken in the order of their calls.
+public actor LiveSession {
+    /// How a session works.
+    public struct Settings: Sendable {
+        /// The sound that travels with the frames.
+        public var sound = SoundForm.speech
+        /// How far after its own beginning a frame hears, 40 … 452.5 ms: what an utterance is delayed by at least. Less than all
+        /// costs quality; what lies beyond counts as outside of the speech.
+        public var lookahead: Duration = .microseconds(452_500)
+        /// The clock.
+        public var pace = LivePace.realTime
+        /// Speech that may wait to be shown, at least half a second; a producer that is further ahead waits.
+        public var buffer: Duration = .seconds(10)
+        /// An utterance whose next samples do not come for so long ends, as if `finish()` had been called.
+        public var patience: Duration = .milliseconds(400)
+
+        /// The usual settings.
+        public init() {}
+    }
+
+    /// Windows in one run of the audio encoder: what the first frame of an utterance needs, and no more.
+    private static let batch = 8
+    /// Samples that are taken at once; longer pieces would keep units waiting.
+    private static let piece = 3200
+
+    private let engine: Engine
+    private let settings: Settings
+    private let bufferSamples: Int
+    private var timeline: LiveTimeline
+    private var plan: LivePlan
+    private var planner: DrawPlanner
+    private var draws: [Int: Task<Void, Never>] = [:]
+    private var encoding: Task<Void, Never>?
+    private var lastPush: Duration = .zero
+    private var isEnded = false
+    private var failure: (any Error)?
+    private var consumer: CheckedContinuation<Void, Never>?
+    private var producers: [CheckedContinuation<Void, Never>] = []
+    private var alarm: (time: Duration, task: Task<Void, Never>)?
+
+    /// Starts a session.
+    ///
+    /// - Parameters:
+    ///   - engine: The avatar; any number of sessions may share it.
+    ///   - settings: Sound, look-ahead, pace and bounds.
+    /// - Throws: what the audio encoder throws at digital silence.
+    public init(_ engine: Engine, settings: Settings = Settings()) async throws {
+        self.engine = engine
+        self.settings = settings
+        bufferSamples = max(8000, Int(settings.buffer / .milliseconds(1) * 16))
+        let mel = [Float](
+            repeating: MelStream.silence, count: MelStream.bandCount * SpeechTimeline.windowColumns)
+        let row = try await engine.encode(mel, count: 1)
+        let silence = [Float]((0..<SpeechTimeline.windowRows).map { _ in row }.joined())
+        timeline = LiveTimeline(
+            form: settings.sound, featureWindow: engine.avatar.manifest.featureWindow,
+            lookahead: SpeechTimeline.lookahead(within: settings.lookahead))
+        plan = LivePlan(
+            isPaced: settings.pace.isPaced, fades: engine.avatar.isIdleThroughout, depth: engine.parallelism.depth,
+            form: settings.sound, silence: silence)
+        planner = DrawPlanner(engine, first: 0, idle: silence)
+    }
+
+    deinit {
+        draws.values.forEach { $0.cancel() }
+        encoding?.cancel()
+        alarm?.task.cancel()
+    }
+
+    // MARK: Speaking
+
+    /// What was said before an interruption belongs to an older epoch than what is said after it.
+    public var epoch: Int { timeline.epoch }
+
+    /// What was done so far.
+    public var report: LiveReport { plan.report }
+
+    /// Takes samples, and waits while more than the buffer waits to be shown.
+    ///
+    /// - Parameters:
+    ///   - samples: Mono, 16 kHz, −1…1, any number: what the mouth follows.
+    ///   - sound: The same stretch of sound in the session's form, interleaved: what is given along with the frames. It may
+    ///     run ahead of or behind `samples` by what a resampler holds back. nil when the form is 16 kHz mono.
+    ///   - epoch: The epoch that these samples belong to; nil for the present one.
+    /// - Returns: Whether everything was taken; false when it was said in an epoch that is over, or after `end()`.
+    /// - Throws: the error that ended the session; `CancellationError`.
+    @discardableResult
+    public func push(_ samples: [Float], sound: [Float]? = nil, epoch: Int? = nil) async throws -> Bool {
+        precondition(sound != nil || settings.sound == .speech, "the sound must come in the session's form")
+        let epoch = epoch ?? timeline.epoch
+        let sound = sound ?? samples
+        var (taken, soundTaken) = (0, 0)
+        repeat {
+            while epoch == timeline.epoch, !isEnded, timeline.queuedSamples >= bufferSamples {
+                try await room()
+            }
+            if let failure { throw failure }
+            guard epoch == timeline.epoch, !isEnded else { return false }
+            let end = min(samples.count, taken + Self.piece)
+            let soundEnd = end == samples.count ? sound.count : sound.count * end / samples.count
+            let now = settings.pace.now()
+            let wasSilent = !timeline.hasSpeech
+            timeline.append(Array(samples[taken..<end]), sound: Array(sound[soundTaken..<soundEnd]), at: now)
+            if wasSilent { cancel(plan.expectSpeech(now: now)) }
+            lastPush = now
+            (taken, soundTaken) = (end, soundEnd)
+            advance()
+        } while taken < samples.count
+        return true
+    }
+
+    /// Ends the utterance: its last frames need no more samples. What is pushed next begins another one.
+    public func finish() {
+        timeline.finish(at: settings.pace.now())
+        advance()
+        wake()
+    }
+
+    /// Ends the utterance and, once it is spoken, the session.
+    public func end() {
+        isEnded = true
+        finish()
+        resumeProducers()
+    }
+
+    /// Stops speaking: everything that was pushed and not yet given is dropped, and the mouth closes.
+    public func interrupt() {
+        timeline.interrupt()
+        cancel(plan.interrupt(now: settings.pace.now()))
+        encoding?.cancel()
+        encoding = nil
+        resumeProducers()
+        advance()
+        wake()
+    }
+
+    // MARK: Giving
+
+    /// The units, in order.
+    public nonisolated var units: Units { Units(session: self) }
+
+    /// The next unit; nil once the session has ended and everything was given.
+    ///
+    /// A paced session gives unit n no earlier than n·40 ms after the first. Whoever asks later gets it at once.
+    ///
+    /// - Throws: what a model or the template throws; `CancellationError`. Then the session is over.
+    public func next() async throws -> LiveUnit? {
+        while true {
+            try Task.checkCancellation()
+            if let failure { throw failure }
+            let now = settings.pace.now()
+            if settings.pace.isPaced, timeline.isStarving, now - lastPush >= settings.patience {
+                timeline.finish(at: now)
+            }
+            advance()
+            switch plan.step(timeline, isEnded: isEnded, isWorking: encoding != nil, now: now) {
+            case .give(let unit):
+                advance()
+                resumeProducers()
+                return unit
+            case .wait(let time): await sleep(until: time)
+            case .end:
+                cancel(Array(draws.keys))
+                return nil
+            }
+        }
+    }
+
+    /// The units of a session.
+    public struct Units: AsyncSequence, Sendable {
+        let session: LiveSession
+
+        /// Starts where the session is.
+        public func makeAsyncIterator() -> Iterator { Iterator(session: session) }
+
+        /// Gives one unit after the other.
+        public struct Iterator: AsyncIteratorProtocol {
+            let session: LiveSession
+
+            /// The next unit, or nil after the last one.
+            public mutating func next() async throws -> LiveUnit? { try await session.next() }
+        }
+    }
+
+    // MARK: Working
+
+    /// Whether nothing is being drawn or encoded.
+    var isQuiet: Bool { plan.isQuiet && encoding == nil }
+
+    /// Starts whatever can be started.
+    private func advance() {
+        guard failure == nil else { return }
+        for entry in plan.fill(from: &timeline, now: settings.pace.now()) { draw(entry) }
+        guard encoding == nil, plan.hasRoom, let (windows, count, utterance) = timeline.takeWindows(limit: Self.batch)
+        else { return }
+        let engine = engine
+        let epoch = timeline.epoch
+        encoding = Task { @concurrent [weak self] in
+            let rows: Result<[Float], any Error>
+            do { rows = .success(try await engine.encode(windows, count: count)) } catch { rows = .failure(error) }
+            await self?.encoded(rows, utterance: utterance, epoch: epoch)
+        }
+    }
+
+    private func encoded(_ rows: Result<[Float], any Error>, utterance: Int, epoch: Int) {
+        guard epoch == timeline.epoch else { return }
+        encoding = nil
+        switch rows {
+        case .success(let rows): timeline.accept(rows: rows, utterance: utterance)
+        case .failure(let error): fail(error)
+        }
+        advance()
+        wake()
+    }
+
+    private func draw(_ entry: LivePlan.Entry) {
+        let job = planner.plan(
+            FrameJob(index: entry.position, window: entry.window, isSilent: entry.isSilent), blend: entry.blend)
+        let engine = engine
+        let number = entry.number
+        draws[number] = Task { @concurrent [weak self] in
+            let frame: Result<Frame, any Error>
+            do {
+                try Task.checkCancellation()
+                frame = .success(try await engine.draw(job))
+            } catch { frame = .failure(error) }
+            await self?.drawn(number, frame)
+        }
+    }
+
+    private func drawn(_ number: Int, _ frame: Result<Frame, any Error>) {
+        let isWanted = draws.removeValue(forKey: number) != nil
+        switch frame {
+        case .success(let frame): plan.drawn(number, frame: frame, now: settings.pace.now())
+        case .failure(let error):
+            plan.drawn(number, frame: nil, now: settings.pace.now())
+            if isWanted { fail(error) }
+        }
+        advance()
+        wake()
+    }
+
+    private func cancel(_ numbers: [Int]) {
+        for number in numbers { draws.removeValue(forKey: number)?.cancel() }
+    }
+
+    private func fail(_ error: any Error) {
+        failure = failure ?? error
+        resumeProducers()
+    }
+
+    // MARK: Waiting
+
+    /// Suspends the consumer until something happens, or the time has come.
+    private func sleep(until time: Duration?) async {
+        if let time, alarm?.time != time {
+            alarm?.task.cancel()
+            let sleep = settings.pace.sleep
+            let task = Task { @concurrent [weak self] in
+                // Only cancellation ends it early, and then nobody waits for it any more.
+                guard (try? await sleep(time)) != nil else { return }
+                await self?.ring(time)
+            }
+            alarm = (time, task)
+        }
+        precondition(consumer == nil, "a session has one consumer")
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { consumer = $0 }
+        } onCancel: {
+            Task { await self.wake() }
+        }
+    }
+
+    private func ring(_ time: Duration) {
+        if alarm?.time == time { alarm = nil }
+        wake()
+    }
+
+    private func wake() {
+        consumer?.resume()
+        consumer = nil
+    }
+
+    /// Suspends a producer until something was given.
+    private func room() async throws {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { producers.append($0) }
+        } onCancel: {
+            Task { await self.resumeProducers() }
+        }
+        try Task.checkCancellation()
+        if let failure { throw failure }
+    }
+
+    private func resumeProducers() {
+        producers.forEach { $0.resume() }
+        producers = []
+    }
+}

@@ -1,0 +1,144 @@
+/// What was said to a session and not yet planned: utterances in order, each with its sound.
+///
+/// A value like the `SpeechTimeline` inside it: no clock (times are told), no I/O, no model. However the samples are cut, the
+/// frames are the same.
+struct LiveTimeline: Sendable {
+    /// One frame of speech.
+    struct Speech: Sendable {
+        /// What to draw; its index counts from the beginning of the utterance.
+        var job: FrameJob
+        /// Its 40 ms, in the session's form.
+        var sound: [Float]
+        /// When the last sample came that it needs.
+        var arrival: Duration
+    }
+
+    /// Speech from its first sample to `finish()`.
+    private struct Utterance: Sendable {
+        let number: Int
+        var speech: SpeechTimeline
+        var sound = SoundQueue()
+        var isFinished = false
+        var taken = 0
+        /// When the frames from `taken` on had all that they need.
+        var arrivals: [Duration] = []
+    }
+
+    private let form: SoundForm
+    private let featureWindow: SpeechTimeline.FeatureWindow
+    private let lookahead: Int
+    private var utterances: [Utterance] = []
+    private var begun = 0
+
+    /// Counts interruptions: what was said before one belongs to an older epoch.
+    private(set) var epoch = 0
+
+    init(form: SoundForm, featureWindow: SpeechTimeline.FeatureWindow, lookahead: Int) {
+        self.form = form
+        self.featureWindow = featureWindow
+        self.lookahead = lookahead
+    }
+
+    /// Whether there is anything to speak, complete or not.
+    var hasSpeech: Bool { !utterances.isEmpty }
+    /// Whether frames of the utterance in turn were taken.
+    var isBegun: Bool { utterances.first.map { $0.taken > 0 } ?? false }
+    /// Whether the utterance in turn goes on, as far as is known, and its next frame lacks samples.
+    var isStarving: Bool { utterances.first.map { !$0.isFinished && $0.arrivals.isEmpty } ?? false }
+    /// 16 kHz samples that wait.
+    var queuedSamples: Int {
+        utterances.reduce(0) { $0 + max(0, $1.speech.sampleCount - $1.taken * SpeechTimeline.samplesPerFrame) }
+    }
+
+    /// Takes samples and their sound; after `finish()` they begin a new utterance.
+    mutating func append(_ samples: [Float], sound: [Float], at time: Duration) {
+        if utterances.last?.isFinished ?? true {
+            begun += 1
+            utterances.append(
+                Utterance(number: begun, speech: SpeechTimeline(featureWindow: featureWindow, lookahead: lookahead)))
+        }
+        let last = utterances.count - 1
+        utterances[last].speech.append(samples)
+        utterances[last].sound.append(sound)
+        let speech = utterances[last].speech
+        while speech.sampleCount
+            >= speech.samplesNeeded(forFrame: utterances[last].taken + utterances[last].arrivals.count)
+        {
+            utterances[last].arrivals.append(time)
+        }
+    }
+
+    /// Ends the utterance that came last.
+    mutating func finish(at time: Duration) {
+        guard let last = utterances.indices.last, !utterances[last].isFinished else { return }
+        utterances[last].isFinished = true
+        utterances[last].speech.finish()
+        let left = (utterances[last].speech.frameTotal ?? 0) - utterances[last].taken - utterances[last].arrivals.count
+        utterances[last].arrivals += [Duration](repeating: time, count: max(0, left))
+        dropSpent()
+    }
+
+    /// Forgets everything.
+    mutating func interrupt() {
+        epoch += 1
+        utterances = []
+    }
+
+    /// Encoder windows for the next frame of the utterance in turn, if it lacks any, and the utterance's number.
+    ///
+    /// No further ahead: what was encoded and then interrupted would be lost.
+    mutating func takeWindows(limit: Int) -> (windows: [Float], count: Int, utterance: Int)? {
+        guard let first = utterances.first, !first.speech.isFrameReady else { return nil }
+        let (windows, count) = utterances[0].speech.takeWindows(limit: limit)
+        return count > 0 ? (windows, count, utterances[0].number) : nil
+    }
+
+    /// Takes the encoder's answer; of an utterance that is over or was interrupted it is of no use any more.
+    mutating func accept(rows: [Float], utterance: Int) {
+        guard utterances.first?.number == utterance else { return }
+        utterances[0].speech.accept(rows: rows)
+    }
+
+    /// The next frame of speech, if everything that it needs is there.
+    mutating func nextSpeech() -> Speech? {
+        guard let first = utterances.first, first.isFinished || first.sound.count >= form.valuesPerFrame,
+            let job = utterances[0].speech.nextFrame()
+        else { return nil }
+        let speech = Speech(
+            job: job, sound: utterances[0].sound.take(form.valuesPerFrame), arrival: utterances[0].arrivals[0])
+        utterances[0].arrivals.removeFirst()
+        utterances[0].taken += 1
+        dropSpent()
+        return speech
+    }
+
+    private mutating func dropSpent() {
+        while let first = utterances.first, let total = first.speech.frameTotal, first.taken >= total {
+            utterances.removeFirst()
+        }
+    }
+}
+
+/// Sound that waits for its frames.
+private struct SoundQueue: Sendable {
+    private var values: [Float] = []
+    private var start = 0
+
+    var count: Int { values.count - start }
+
+    mutating func append(_ new: [Float]) { values += new }
+
+    /// Takes `wanted` values from the front; zeros where the end came before.
+    mutating func take(_ wanted: Int) -> [Float] {
+        let end = min(values.count, start + wanted)
+        var taken = Array(values[start..<end])
+        taken += [Float](repeating: 0, count: wanted - taken.count)
+        start = end
+        // Now and then only: moving what is left for every frame would cost more than the frame's sound.
+        if start > 1 << 17 || start == values.count {
+            values.removeFirst(start)
+            start = 0
+        }
+        return taken
+    }
+}

@@ -1,0 +1,124 @@
+import CFFmpeg
+import Foundation
+public import Viseme
+
+/// Bare samples, which nothing in the data describes.
+public struct RawSamples: Sendable, Equatable {
+    /// How a sample is written.
+    public enum Format: String, Sendable, CaseIterable {
+        /// 16-bit integers, little-endian.
+        case s16le
+        /// 32-bit floating point, little-endian.
+        case f32le
+    }
+
+    /// How a sample is written.
+    public var format: Format
+    /// Samples a second.
+    public var rate: Int
+    /// Channels, interleaved.
+    public var channels: Int
+
+    /// Describes samples.
+    ///
+    /// - Parameters:
+    ///   - format: How a sample is written.
+    ///   - rate: 1000…768000.
+    ///   - channels: 1…8.
+    public init(format: Format, rate: Int, channels: Int = 1) {
+        self.format = format
+        self.rate = rate
+        self.channels = channels
+    }
+}
+
+/// Speech for a live session, decoded as it arrives: what the mouth follows, and the original sound beside it.
+public actor LiveSource {
+    private let executor = BlockingExecutor("live input")
+    private var stream: LiveStream?
+    private var unopened: (url: URL, samples: RawSamples)?
+
+    /// The form of the sound: the source's own rate and channels, or the nearest that AAC knows; at most stereo.
+    public private(set) var form = SoundForm.speech
+
+    /// The actor's own queue.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    private init() {}
+
+    /// Opens a file, `FFmpeg.standardInput` or an address that libavformat reads.
+    ///
+    /// - Parameter samples: The form of bare samples; nil for a container.
+    /// - Throws: `.noInput`, `.badData` (no sound), `.unavailable` (no decoder, no soxr), `.usage` (impossible samples).
+    static func open(_ url: URL, samples: RawSamples?) async throws -> LiveSource {
+        if let samples, !(1000...768_000).contains(samples.rate) || !(1...8).contains(samples.channels) {
+            throw VisemeError(
+                .usage,
+                "Samples at \(samples.rate) Hz with \(samples.channels) channels; expected 1000…768000 Hz, 1…8 channels"
+            )
+        }
+        let source = LiveSource()
+        try await source.start(url, samples: samples)
+        return source
+    }
+
+    private func start(_ url: URL, samples: RawSamples?) throws {
+        if let samples {
+            // Opening waits for the first bytes, and here nothing has to be known of them: a session can be idle until then.
+            form = LiveStream.form(rate: samples.rate, channels: samples.channels)
+            unopened = (url, samples)
+            return
+        }
+        let opened = try LiveStream(url, manner: .live)
+        form = opened.form
+        stream = consume opened
+    }
+
+    /// The next piece, as soon as it was decoded; nil at the end.
+    ///
+    /// - Throws: `.badData` when all of it held no sample.
+    public func read() throws -> (samples: [Float], sound: [Float])? {
+        try Task.checkCancellation()
+        if let (url, samples) = unopened {
+            unopened = nil
+            stream = try LiveStream(url, manner: .samples(samples))
+        }
+        return try stream?.read() ?? nil
+    }
+
+    /// Things that were survived, one sentence each.
+    public var warnings: [String] { stream?.source.warnings ?? [] }
+}
+
+/// The state of a `LiveSource`.
+private struct LiveStream: ~Copyable {
+    private(set) var source: AudioSource
+    private var speech: SampleConverter
+    private var sound: SampleConverter
+    private var isEnded = false
+    private var isEmpty = true
+    let form: SoundForm
+
+    init(_ url: URL, manner: Demuxer.Manner) throws {
+        source = try AudioSource(url, manner: manner)
+        let form = Self.form(rate: source.rate, channels: source.channels)
+        speech = SampleConverter(rate: 16_000, channels: 1, mixing: .mean, label: source.label)
+        sound = SampleConverter(rate: form.rate, channels: form.channels, mixing: .standard, label: source.label)
+        self.form = form
+    }
+
+    static func form(rate: Int, channels: Int) -> SoundForm {
+        SoundForm(rate: Int(AudioEncoder.rate(near: Int32(clamping: rate))), channels: min(2, channels))
+    }
+
+    mutating func read() throws -> (samples: [Float], sound: [Float])? {
+        guard !isEnded else { return nil }
+        if try source.next() {
+            isEmpty = false
+            return (try speech.convert(source.frame), try sound.convert(source.frame))
+        }
+        isEnded = true
+        guard !isEmpty else { throw source.emptiness }
+        return (try speech.drain(), try sound.drain())
+    }
+}
