@@ -92,7 +92,7 @@ extension CommandLineTests {
                     [
                         "stream", "--avatar", TinyPack.original.path, "-o", "out.mp4", "--format", "s16le", "--rate",
                         "16000",
-                    ], in: folder, script: #"exec "$0" "$@" < <(exec sleep 30)"#)
+                    ], in: folder, script: #"exec "$0" "$@" < <(exec sleep 30 2>/dev/null)"#)
                 while try !names(in: folder).contains(where: { $0.contains("partial") }) {
                     try #require(running.isRunning)
                     try await Task.sleep(for: .milliseconds(20))

@@ -79,7 +79,8 @@ struct LivePaceTests {
             units += try await paced.next(60)
             let frames = try units.map { try #require($0.frame) }
             #expect(frames.map(\.index) == Array(0..<frames.count))
-            #expect(try zip(units, frames).allSatisfy { try corner($1.image) == 60 + Avatar.pingPong($0.index, count: 90) })
+            #expect(
+                try zip(units, frames).allSatisfy { try corner($1.image) == 60 + Avatar.pingPong($0.index, count: 90) })
 
             let first = try #require(units.firstIndex { $0.isSpeech })
             let last = try #require(units.lastIndex { $0.isSpeech })
@@ -169,7 +170,7 @@ struct LivePaceTests {
             #expect(units.filter(\.isSpeech).flatMap(\.sound) == speech)
             let missing = units.count { $0.frame == nil }
             let report = await paced.session.report
-            #expect(report.dropped > 0 && report.dropped + report.late > 5, "\(report)")
+            #expect(report.dropped > 0, "\(report)")
             #expect(report.dropped + report.starved == missing)
             // It recovers as soon as there is time.
             let calm = try await paced.next(30)
