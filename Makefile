@@ -35,7 +35,7 @@ format: ## Reformat the Swift code
 	swift format --in-place --recursive Package.swift Sources Tests
 
 bench: build ## Measure against the plain Python pipeline; prints JSON (needs training/requirements.txt)
-	@$(PYTHON) Benchmarks/bench.py
+	@scripts/bench.sh $(BINARY) $(PYTHON)
 
 avatar: ## Rebuild the default avatar from nothing; hours on two cores (needs training/requirements.txt)
 	PYTHON=$(PYTHON) training/make_avatar.sh

@@ -1,61 +1,89 @@
-"""The straightforward Python pipeline that Viseme is compared with: librosa, ONNX Runtime, OpenCV, ffmpeg.
+"""The straightforward Python pipeline that Viseme is compared with: librosa, ONNX Runtime or PyTorch, OpenCV, ffmpeg.
 
 The same pack, the same frames, the same encoder settings as `viseme render`; written as one would write it, following
-Tests/Fixtures/reference.py. Usage: pipeline.py PACK AUDIO OUT.mp4 [THREADS]
+Tests/Fixtures/reference.py. Usage: pipeline.py [--torch] PACK AUDIO OUT.mp4 [THREADS]. Prints what it used, as JSON.
 """
 
+import argparse
 import json
+import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import librosa
 import numpy as np
-import onnxruntime
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Tests" / "Fixtures"))
 import reference  # noqa: E402
 
 
-def session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def onnx_model(path: Path, threads: int):
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)[0], [tensor.name for tensor in session.get_inputs()]
 
 
-def main(pack: Path, audio: Path, output: Path, threads: int) -> None:
+def torch_model(path: Path, threads: int):
+    from torch_model import TorchModel
+
+    model = TorchModel(path, threads)
+    return model, model.inputs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--torch", action="store_true", help="PyTorch runs the networks, eagerly")
+    parser.add_argument("pack", type=Path)
+    parser.add_argument("audio", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("threads", type=int, nargs="?", default=0)
+    arguments = parser.parse_args()
+    pack, threads = arguments.pack, arguments.threads
+    load = torch_model if arguments.torch else onnx_model
+    if 0 < threads < os.cpu_count():  # for everything, as viseme bench does with Viseme
+        os.sched_setaffinity(0, set(range(threads)))
     manifest = json.loads((pack / "avatar.json").read_text())
     squares = json.loads((pack / manifest["crops"]).read_text())["squares"]
     width, height, count = manifest["width"], manifest["height"], manifest["frames"]
+    files = {model["role"]: pack / model["file"] for model in manifest["models"]}
 
-    wave, _ = librosa.load(audio, sr=16000, mono=True)
-    encoder = session(pack / "audio_encoder.onnx", threads)
+    wave, _ = librosa.load(arguments.audio, sr=16000, mono=True)
+    encoder, (mel,) = load(files["audio-encoder"], threads)
     windows = reference.windows(reference.mel(wave))[:, None]
-    features = np.concatenate([
-        encoder.run(None, {encoder.get_inputs()[0].name: windows[k : k + 16]})[0] for k in range(0, len(windows), 16)
-    ])
+    features = np.concatenate([encoder({mel: windows[k : k + 16]}) for k in range(0, len(windows), 16)])
     rows = reference.audio_rows(features)
-    generator = session(pack / "generator.onnx", threads)
+    generator, _ = load(files["generator"], threads)
 
     decode = ["ffmpeg", "-v", "error", "-i", str(pack / manifest["template"]), "-pix_fmt", "bgr24", "-f", "rawvideo", "-"]
     raw = subprocess.run(decode, check=True, capture_output=True).stdout
     frames = np.frombuffer(raw, np.uint8).reshape(count, height, width, 3)
     encode = subprocess.Popen(
         ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}", "-r", "25",
-         "-i", "-", "-i", str(audio), "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p",
-         "-threads", "1", "-c:a", "aac", str(output)], stdin=subprocess.PIPE)
-    for k in range(reference.frame_count(len(wave))):
+         "-i", "-", "-i", str(arguments.audio), "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p",
+         "-threads", "1", "-c:a", "aac", str(arguments.output)], stdin=subprocess.PIPE)
+    total = reference.frame_count(len(wave))
+    for k in range(total):
         index = reference.template_index(k, count)
         frame, square = frames[index], squares[index]
         crop = reference.crop328(frame, square)
         roi = reference.roi(crop)
         inputs = {"image": reference.generator_input(roi)[None], "audio": reference.feature_window(rows, k)[None]}
-        mouth = reference.to_bytes(np.clip(generator.run(None, inputs)[0][0], 0, 1))
+        mouth = reference.to_bytes(np.clip(generator(inputs)[0], 0, 1))
         encode.stdin.write(reference.paste(frame, square, crop, mouth).tobytes())
     encode.stdin.close()
     if encode.wait() != 0:
         raise SystemExit("ffmpeg failed")
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(json.dumps({
+        "frames": total, "cpuSeconds": sum(u.ru_utime + u.ru_stime for u in used),
+        "peakMemoryBytes": used[0].ru_maxrss * 1024,  # of this process; ffmpeg's is its own
+    }))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 0)
+    main()

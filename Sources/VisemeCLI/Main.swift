@@ -17,8 +17,7 @@ struct VisemeCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             RenderCommand.self, StreamCommand.self, FeaturesCommand.self, AvatarCommand.self, InspectCommand.self,
-            ConvertCommand.self,
-            CompareCommand.self, DoctorCommand.self,
+            ConvertCommand.self, CompareCommand.self, DoctorCommand.self, BenchCommand.self,
         ])
 
     static func main() async {

@@ -57,12 +57,18 @@ struct RenderCommand: AsyncParsableCommand {
         render.overwrite = force
         render.declaresSynthetic = declareSynthetic
         var progress = Progress("rendering", total: try await expectedFrames(of: input.url, media: media))
-        let report = try await render.run(to: URL(filePath: output)) { progress.update($0) }
+        var firstFrame: Duration?
+        let report = try await render.run(to: URL(filePath: output)) { done in
+            firstFrame = firstFrame ?? ContinuousClock.now - start
+            progress.update(done)
+        }
         progress.end()
         for warning in report.warnings { Terminal.print("note: \(warning)") }
         if json {
             try Terminal.printJSON(
-                ReportDocument(report, output: output, backend: backend.name, loading: loading, avatar: avatar))
+                ReportDocument(
+                    report, output: output, backend: backend.name, loading: loading, firstFrame: firstFrame,
+                    avatar: avatar))
         } else {
             let seconds = String(format: "%.2f", report.video.videoSeconds)
             let fps = String(format: "%.1f", report.framesPerSecond)
@@ -102,6 +108,8 @@ private struct ReportDocument: Encodable {
     var sound: String
     var elapsedSeconds: Double
     var loadingSeconds: Double
+    var firstFrameSeconds: Double?
+    var cpuSeconds: Double
     var fps: Double
     var realTimeFactor: Double
     var stagesMilliseconds: [String: RenderReport.StageSummary]
@@ -111,7 +119,10 @@ private struct ReportDocument: Encodable {
     var models: [RenderReport.Model]
     var warnings: [String]
 
-    init(_ report: RenderReport, output: String, backend: String, loading: Duration, avatar: Avatar) {
+    init(
+        _ report: RenderReport, output: String, backend: String, loading: Duration, firstFrame: Duration?,
+        avatar: Avatar
+    ) {
         self.output = output
         self.avatar = avatar.manifest.name
         frames = report.video.frames
@@ -120,6 +131,8 @@ private struct ReportDocument: Encodable {
         sound = report.video.sound
         elapsedSeconds = report.elapsed / .seconds(1)
         loadingSeconds = loading / .seconds(1)
+        firstFrameSeconds = firstFrame.map { $0 / .seconds(1) }
+        cpuSeconds = Double(clock()) / Double(CLOCKS_PER_SEC)
         fps = report.framesPerSecond
         realTimeFactor = report.framesPerSecond / Double(avatar.manifest.fps)
         stagesMilliseconds = report.stages

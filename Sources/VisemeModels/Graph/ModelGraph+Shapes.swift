@@ -66,7 +66,7 @@ extension ModelGraph.Node {
                 given.count == 5 && given[0].count >= 2 && given[1...].allSatisfy { $0 == [given[0][1]] },
                 "[B,C,H,W] and four times [C]", given)
             return given[0]
-        case .relu, .sigmoid:
+        case .relu, .sigmoid, .quantise:
             try require(given.count == 1, "one tensor", given)
             return given[0]
         case .add:
@@ -115,5 +115,18 @@ extension ModelGraph.Node {
             size.append((padded - weight[2 + axis]) / convolution.strides[axis] + 1)
         }
         return [x[0], weight[0]] + size
+    }
+}
+
+extension ModelGraph {
+    /// Multiplications of the convolutions in one run with a batch of one.
+    public func multiplications() throws -> Int {
+        let shapes = try shapes()
+        return nodes.reduce(0) { sum, node in
+            guard case .convolution = node.operation, let made = shapes[node.output],
+                let kernel = shapes[node.inputs[1]]
+            else { return sum }
+            return sum + made.reduce(1, *) * kernel.dropFirst().reduce(1, *)
+        }
     }
 }

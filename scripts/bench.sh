@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Measures Viseme beside the plain Python pipeline, on the default pack and on one of full width, and prints JSON.
+# usage: bench.sh VISEME PYTHON [RUNS]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+viseme=$1 python=$2 runs=${3:-5}
+mkdir -p out
+[ -f out/full.avatar/generator.onnx ] || "$python" Benchmarks/full_pack.py "$viseme" out/full.avatar
+baseline="$python Benchmarks/baseline/pipeline.py"
+audio=samples/hello.wav
+
+echo '{ "defaultPack":'
+"$viseme" bench --json --audio $audio --seconds 8 --cores 1,2 --runs "$runs" --against "$baseline" --against "$baseline --torch"
+echo ', "fullPack":'
+"$viseme" bench --json --avatar out/full.avatar --audio $audio --seconds 4 --runs "$runs" --against "$baseline" \
+    --against "$baseline --torch"
+echo ', "lengths":'
+"$viseme" bench --json --audio $audio --seconds 4,40,400 --runs 1
+echo '}'
