@@ -70,7 +70,11 @@ let package = Package(
             name: "VisemeONNXTests", dependencies: ["Viseme", "VisemeONNX", "COnnxRuntime", "VisemeTestSupport"],
             resources: [.copy("Models")], swiftSettings: settings),
         .testTarget(
-            name: "VisemeModelsTests", dependencies: ["Viseme", "VisemeModels", "VisemeONNX", "VisemeTestSupport"],
+            name: "VisemeModelsTests",
+            dependencies: [
+                "Viseme", "VisemeModels", "VisemeONNX", "VisemeFFmpeg", "VisemeTestSupport",
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
             resources: [.copy("Golden")], swiftSettings: settings),
         .testTarget(
             name: "BackendContractTests",

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Viseme
+import VisemeFFmpeg
 import VisemeModels
 import VisemeONNX
 
@@ -8,10 +9,12 @@ import VisemeONNX
 struct ConvertCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "convert",
-        abstract: "Turn a checkpoint, an ONNX file or a Core ML package into ONNX or Core ML.",
+        abstract: "Turn a checkpoint, an ONNX file or a Core ML package into ONNX or Core ML, or a pack into int8.",
         discussion: """
             Every tensor of the network must be in the source with its exact shape, and every tensor of the source must be used. \
-            The result is read back, run, and compared with what the source computes; above the tolerance nothing is written.
+            The result is read back, run, and compared with what the source computes; above the tolerance nothing is written. \
+            int8 wants an avatar pack as its source and makes another one: its grids are fitted to the pack's own frames and to \
+            speech, what it costs is measured on other frames, and below 38 dB nothing is written.
             """)
 
     enum Audio: String, ExpressibleByArgument, CaseIterable {
@@ -19,13 +22,13 @@ struct ConvertCommand: AsyncParsableCommand {
     }
 
     enum Precision: String, ExpressibleByArgument, CaseIterable {
-        case fp32, fp16
+        case fp32, fp16, int8
     }
 
-    @Argument(help: "The model: .pth, .pt, .safetensors, .onnx or .mlpackage.")
+    @Argument(help: "The model: .pth, .pt, .safetensors, .onnx or .mlpackage; for int8 an avatar pack.")
     var source: String
 
-    @Argument(help: "The model to write: ends in .onnx or .mlpackage.")
+    @Argument(help: "The model to write: ends in .onnx or .mlpackage; for int8 the pack to write.")
     var target: String
 
     @Option(help: "How weights are stored. An fp16 Core ML package computes in Float16 as well.")
@@ -33,6 +36,9 @@ struct ConvertCommand: AsyncParsableCommand {
 
     @Option(help: "What a checkpoint's audio branch reads; only HuBERT models need it said.")
     var audio: Audio?
+
+    @Option(help: ArgumentHelp("Speech to fit int8 to; the pack's golden speech by default.", valueName: "file"))
+    var speech: String?
 
     @Flag(help: "Convert a network that was never trained. For tests; the result is stamped.")
     var allowUntrained = false
@@ -46,7 +52,12 @@ struct ConvertCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("ONNX Runtime's shared library.", valueName: "path"))
     var onnxruntime: String?
 
+    func validate() throws {
+        guard precision == .int8 || speech == nil else { throw ValidationError("--speech belongs to int8.") }
+    }
+
     func run() async throws {
+        if precision == .int8 { return try await quantise() }
         var converter = ModelConverter(
             tool: "viseme \(VisemeCommand.version)", runner: try ONNXBackend(libraryPath: onnxruntime))
         converter.precision = precision == .fp16 ? .fp16 : .fp32
@@ -64,5 +75,18 @@ struct ConvertCommand: AsyncParsableCommand {
         for difference in report.proof { print("    \(difference.line)") }
         if !report.precisionGap.isEmpty { print("  what \(precision.rawValue) costs against fp32:") }
         for difference in report.precisionGap { print("    \(difference.line)") }
+    }
+
+    private func quantise() async throws {
+        let avatar = try Avatar(contentsOf: URL(filePath: source))
+        let media = FFmpeg.viseme
+        let quantiser = PackQuantiser(
+            tool: "viseme \(VisemeCommand.version)", backend: try ONNXBackend(libraryPath: onnxruntime), media: media)
+        var reader: (any SpeechReader)?
+        if let speech { reader = try await media.speech(at: URL(filePath: speech)) }
+        let cost = try await quantiser.run(avatar, to: URL(filePath: target), speech: reader, overwrite: force)
+        if json { return try Terminal.printJSON(cost) }
+        let figures = String(format: "%.1f dB against fp32, articulation r %.4f", cost.psnr, cost.articulation)
+        print("\(target): generator in int8, \(figures) on \(cost.frames) frames that calibration had not seen")
     }
 }

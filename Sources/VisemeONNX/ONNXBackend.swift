@@ -53,10 +53,10 @@ public struct ONNXBackend: InferenceBackend {
 }
 
 extension ONNXBackend: GraphLoader {
-    /// Loads a graph whose inputs and outputs are Float32 or Float16.
+    /// Loads a graph whose inputs and outputs are Float32, Float16 or UInt8.
     public func graph(_ model: Data, name: String, threads: Int, optimised: Bool) async throws -> any LoadedGraph {
         try OnnxSession(
-            model, name: name, library: library, threads: threads, optimised: optimised, takesHalves: true)
+            model, name: name, library: library, threads: threads, optimised: optimised, takesParts: true)
     }
 }
 

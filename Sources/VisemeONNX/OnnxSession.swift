@@ -35,10 +35,10 @@ actor OnnxSession {
     ///
     /// - Parameters:
     ///   - optimised: False to run the operations exactly as written.
-    ///   - takesHalves: Whether inputs and outputs may be Float16.
+    ///   - takesParts: Whether inputs and outputs may be Float16 or UInt8, as parts of a network pass them on.
     init(
         _ data: Data, name: String, library: OnnxRuntimeLibrary, threads: Int, optimised: Bool = true,
-        takesHalves: Bool = false
+        takesParts: Bool = false
     ) throws {
         let api = library.api
         self.library = library
@@ -79,8 +79,8 @@ actor OnnxSession {
                 api.pointee.CreateCpuMemoryInfo(
                     CInt(VISEME_ORT_ARENA_ALLOCATOR), CInt(VISEME_ORT_MEMORY_DEFAULT), &memory),
                 "describing memory")
-            inputs = try Self.describe(api, session, isInput: true, takesHalves, file: modelName)
-            outputs = try Self.describe(api, session, isInput: false, takesHalves, file: modelName)
+            inputs = try Self.describe(api, session, isInput: true, takesParts, file: modelName)
+            outputs = try Self.describe(api, session, isInput: false, takesParts, file: modelName)
         } catch {
             api.pointee.ReleaseSession(session)
             if let memory { api.pointee.ReleaseMemoryInfo(memory) }
@@ -153,7 +153,7 @@ actor OnnxSession {
                 api,
                 api.pointee.CreateTensorWithDataAsOrtValue(
                     memory, bytes, slot.byteCount, slot.shape.map(Int64.init), slot.shape.count,
-                    CInt(slot.isHalf ? VISEME_ORT_FLOAT16 : VISEME_ORT_FLOAT), &value),
+                    slot.element.native, &value),
                 "binding '\(slot.name)' of '\(modelName)'")
             values.append(value)
         }
@@ -204,12 +204,17 @@ actor OnnxSession {
                 count = slot.count
             }
         }
-        let values: Tensor.Values = slot.isHalf ? .float16(try filled()) : .float32(try filled())
+        let values: Tensor.Values =
+            switch slot.element {
+            case .float32: .float32(try filled())
+            case .float16: .float16(try filled())
+            case .uint8: .uint8(try filled())
+            }
         return [Tensor(slot, values)] + rest
     }
 
     private static func describe(
-        _ api: UnsafePointer<VisemeOrtApi>, _ session: OpaquePointer, isInput: Bool, _ takesHalves: Bool, file: String
+        _ api: UnsafePointer<VisemeOrtApi>, _ session: OpaquePointer, isInput: Bool, _ takesParts: Bool, file: String
     ) throws -> [TensorDescription] {
         func check(_ status: OpaquePointer?) throws {
             try OnnxRuntimeLibrary.check(api, status, "describing '\(file)'")
@@ -242,7 +247,8 @@ actor OnnxSession {
             guard let tensor else { throw VisemeError(.badData, "'\(name)' of '\(file)' is not a tensor.") }
             var type: CInt = 0
             try check(api.pointee.GetTensorElementType(tensor, &type))
-            guard type == CInt(VISEME_ORT_FLOAT) || takesHalves && type == CInt(VISEME_ORT_FLOAT16) else {
+            let wanted: [TensorSlot.Element] = takesParts ? [.float32, .float16, .uint8] : [.float32]
+            guard wanted.contains(where: { $0.native == type }) else {
                 throw VisemeError(
                     .badData, "'\(name)' of '\(file)' has element type \(type), expected float32 (1).",
                     hint: "Export the model with Float32 inputs and outputs.")
@@ -252,6 +258,17 @@ actor OnnxSession {
             var lengths = [Int64](repeating: 0, count: rank)
             try check(api.pointee.GetDimensions(tensor, &lengths, rank))
             return TensorDescription(name: name, shape: lengths.map { $0 < 0 ? .batch : .fixed(Int($0)) })
+        }
+    }
+}
+
+extension TensorSlot.Element {
+    /// ONNX Runtime's number for it.
+    fileprivate var native: CInt {
+        switch self {
+        case .float32: CInt(VISEME_ORT_FLOAT)
+        case .float16: CInt(VISEME_ORT_FLOAT16)
+        case .uint8: CInt(VISEME_ORT_UINT8)
         }
     }
 }

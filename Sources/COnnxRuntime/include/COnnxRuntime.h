@@ -26,7 +26,7 @@ typedef struct VisemeOrtTypeInfo VisemeOrtTypeInfo;
 typedef struct VisemeOrtTensorInfo VisemeOrtTensorInfo;
 typedef struct VisemeOrtCUDAOptions VisemeOrtCUDAOptions;  // OrtCUDAProviderOptionsV2
 
-enum { VISEME_ORT_FLOAT = 1, VISEME_ORT_FLOAT16 = 10 };  // ONNXTensorElementDataType
+enum { VISEME_ORT_FLOAT = 1, VISEME_ORT_UINT8 = 2, VISEME_ORT_FLOAT16 = 10 };  // ONNXTensorElementDataType
 enum { VISEME_ORT_LOGGING_ERROR = 3 };     // OrtLoggingLevel
 enum { VISEME_ORT_OPTIMIZE_NONE = 0, VISEME_ORT_OPTIMIZE_ALL = 99 };  // GraphOptimizationLevel
 enum { VISEME_ORT_ARENA_ALLOCATOR = 1 };   // OrtAllocatorType

@@ -75,6 +75,8 @@ public struct ModelDescription: Sendable, Codable, Equatable {
     public var inputs: [TensorDescription]
     /// Its outputs.
     public var outputs: [TensorDescription]
+    /// What its precision costs; nil for the precision it was trained in.
+    public var precision: PrecisionCost?
 
     /// Makes a description.
     public init(
@@ -85,6 +87,26 @@ public struct ModelDescription: Sendable, Codable, Equatable {
         self.sha256 = sha256
         self.inputs = inputs
         self.outputs = outputs
+    }
+}
+
+/// What a lower precision costs, measured when the model was converted, on frames that calibration had not seen.
+public struct PrecisionCost: Sendable, Codable, Equatable {
+    /// The precision: "int8".
+    public var name: String
+    /// Peak signal-to-noise ratio of the mouths against Float32, in dB.
+    public var psnr: Double
+    /// Correlation of the mouth's largest movement over speech with that of Float32.
+    public var articulation: Double
+    /// Frames that were measured.
+    public var frames: Int
+
+    /// States a cost.
+    public init(name: String, psnr: Double, articulation: Double, frames: Int) {
+        self.name = name
+        self.psnr = psnr
+        self.articulation = articulation
+        self.frames = frames
     }
 }
 

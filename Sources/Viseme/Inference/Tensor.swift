@@ -8,6 +8,24 @@ public struct Tensor: Sendable, Equatable {
         case float32([Float])
         /// IEEE 754 binary16, by bit patterns.
         case float16([UInt16])
+        /// Points on a grid that the graph knows.
+        case uint8([UInt8])
+
+        var count: Int {
+            switch self {
+            case .float32(let values): values.count
+            case .float16(let values): values.count
+            case .uint8(let values): values.count
+            }
+        }
+
+        var element: TensorSlot.Element {
+            switch self {
+            case .float32: .float32
+            case .float16: .float16
+            case .uint8: .uint8
+            }
+        }
     }
 
     /// Name, shape and element type.
@@ -22,12 +40,9 @@ public struct Tensor: Sendable, Equatable {
 
     /// Makes a tensor; the values must be of the slot's type and number.
     public init(_ slot: TensorSlot, _ values: Values) {
-        let (count, isHalf) =
-            switch values {
-            case .float32(let values): (values.count, false)
-            case .float16(let values): (values.count, true)
-            }
-        precondition(count == slot.count && isHalf == slot.isHalf, "'\(slot.name)': \(count) values for \(slot.shape)")
+        precondition(
+            values.count == slot.count && values.element == slot.element,
+            "'\(slot.name)': \(values.count) values of \(values.element) for \(slot.shape) of \(slot.element)")
         self.slot = slot
         self.values = values
     }
@@ -40,6 +55,7 @@ public struct Tensor: Sendable, Equatable {
         switch values {
         case .float32(let values): try values.withUnsafeBytes(body)
         case .float16(let values): try values.withUnsafeBytes(body)
+        case .uint8(let values): try values.withUnsafeBytes(body)
         }
     }
 }
@@ -50,20 +66,35 @@ public struct TensorSlot: Sendable, Equatable {
     public var name: String
     /// All axes, the batch included.
     public var shape: [Int]
-    /// Whether it is stored as Float16.
-    public var isHalf: Bool
+    /// Types of stored numbers.
+    public enum Element: Sendable {
+        /// IEEE 754 binary32, binary16, and points on a grid that the graph knows.
+        case float32, float16, uint8
+
+        /// Bytes of one number.
+        public var byteCount: Int {
+            switch self {
+            case .float32: 4
+            case .float16: 2
+            case .uint8: 1
+            }
+        }
+    }
+
+    /// How its numbers are stored.
+    public var element: Element
 
     /// Describes a slot.
-    public init(_ name: String, _ shape: [Int], isHalf: Bool = false) {
+    public init(_ name: String, _ shape: [Int], _ element: Element = .float32) {
         self.name = name
         self.shape = shape
-        self.isHalf = isHalf
+        self.element = element
     }
 
     /// Number of values.
     public var count: Int { shape.reduce(1, *) }
     /// Bytes of the values.
-    public var byteCount: Int { count * (isHalf ? 2 : 4) }
+    public var byteCount: Int { count * element.byteCount }
 }
 
 /// Loads any graph, to run it and to read any of its tensors: parts of a generator, models to be proved and compared.

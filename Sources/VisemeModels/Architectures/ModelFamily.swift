@@ -45,8 +45,10 @@ public enum ModelFamily: Sendable, Equatable {
     }
 
     /// The family of a graph whose names say nothing: the architecture that has the same operations and shapes throughout, or nil.
+    ///
+    /// Of a network in int8 the graph without its grids is named: its weights as they are, its arithmetic in Float32.
     static func recognised(_ graph: ModelGraph) throws -> (family: ModelFamily, named: ModelGraph)? {
-        let folded = graph.folded()
+        let folded = graph.withoutGrids().folded()
         guard let family = candidate(folded) else { return nil }
         let architecture = try family.outline().folded()
         guard folded.nodes.count == architecture.nodes.count,

@@ -150,6 +150,10 @@ struct MLProgramWriter {
             inputs["axes"] = [
                 constant(output + "_axes", Array(axes.count + 1..<shape.count), shape: [shape.count - 1 - axes.count])
             ]
+        case .quantise:
+            throw VisemeError(
+                .unsupported, "Core ML packages are written in fp32 and fp16, this network is in int8.",
+                hint: "Convert the network that it was made from.")
         }
         append(kind, output, inputs, shapes[node.output] ?? [], type)
         names[node.output] = output

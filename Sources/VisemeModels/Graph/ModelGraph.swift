@@ -33,6 +33,10 @@ public struct ModelGraph: Sendable {
     public var nodes: [Node]
     /// Weights by name. float32 or float16.
     public var weights: [String: StoredTensor]
+    /// Weights that lie on grids of int8, one step for each output channel: they are stored so.
+    public var weightSteps: [String: [Float]] = [:]
+    /// Inputs that come as points on a grid: of a part of a network in int8.
+    public var inputGrids: [String: Grid] = [:]
     /// Whether the file computes in Float16 where it has the choice (a Core ML package of precision fp16).
     public var computesInHalf = false
     /// Tensors of the file that no operation reads.
@@ -72,6 +76,8 @@ public enum Operation: Sendable, Equatable {
     case upsample
     /// To these axes after the batch.
     case reshape([Int])
+    /// To the nearest point of a grid.
+    case quantise(Grid)
 
     /// The name in listings and errors.
     public var label: String {
@@ -84,6 +90,7 @@ public enum Operation: Sendable, Equatable {
         case .concatenate: "concat"
         case .upsample: "upsample_bilinear"
         case .reshape: "reshape"
+        case .quantise: "quantise"
         }
     }
 }
@@ -102,5 +109,26 @@ public struct Convolution: Sendable, Equatable {
         self.strides = strides
         self.padding = padding
         self.groups = groups
+    }
+}
+
+/// The 256 numbers that a tensor in uint8 can have: step · (q − zero).
+public struct Grid: Sendable, Equatable, Hashable {
+    /// The distance of two neighbours, positive.
+    public var step: Float
+    /// The point that means 0.
+    public var zero: UInt8
+
+    /// Makes a grid.
+    public init(step: Float, zero: UInt8) {
+        self.step = step
+        self.zero = zero
+    }
+
+    /// The finest grid that holds 0 and everything between two numbers.
+    public init(from lower: Float, to upper: Float) {
+        let (lower, upper) = (min(0, lower), max(0, upper))
+        step = max((upper - lower) / 255, .leastNormalMagnitude)
+        zero = UInt8(max(0, min(255, (-lower / step).rounded())))
     }
 }

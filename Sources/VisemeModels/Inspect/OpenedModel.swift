@@ -86,7 +86,10 @@ public struct OpenedModel: Sendable {
             state = nil
             operations = Dictionary(grouping: model.graph.node, by: \.opType).mapValues(\.count)
             metadata = ONNXReader.metadata(model)
-            remarks = []
+            remarks =
+                operations["QuantizeLinear"] == nil
+                ? []
+                : ["in int8: what is compared and probed here are its weights, with Float32 between the layers"]
             (family, graph, problem) = try Self.recognise { try ONNXReader.graph(model) }
         }
     }

@@ -53,6 +53,11 @@ public enum ONNXReader {
         var weights: [String: StoredTensor] = [:]
         var alias: [String: String] = [:]
         var nodes: [ModelGraph.Node] = []
+        var weightSteps: [String: [Float]] = [:]
+        /// What `QuantizeLinear` made: it counts together with the `DequantizeLinear` after it.
+        var points: [String: (source: String, grid: Grid)] = [:]
+        /// Stored tensors that belong to a grid.
+        var gridTensors: Set<String> = []
 
         init(_ model: Onnx_ModelProto) throws {
             self.model = model
@@ -95,7 +100,10 @@ public enum ONNXReader {
             var graph = ModelGraph(
                 inputs: graphInputs, outputs: outputs, nodes: nodes, weights: weights,
                 metadata: ONNXReader.metadata(model))
-            graph.unusedTensors = initializers.keys.filter { weights[$0] == nil && numbers[$0] == nil }.sorted()
+            graph.weightSteps = weightSteps
+            graph.unusedTensors = initializers.keys.filter {
+                weights[$0] == nil && numbers[$0] == nil && !gridTensors.contains($0)
+            }.sorted()
             return graph
         }
 
@@ -162,6 +170,10 @@ public enum ONNXReader {
             let output = node.output[0]
             if node.opType == "Constant" {
                 try constant(node)
+            } else if node.opType == "QuantizeLinear" {
+                try quantise(node, data)
+            } else if node.opType == "DequantizeLinear" {
+                try dequantise(node, data)
             } else if node.opType == "Shape", let shape = shapes[data] {
                 numbers[output] = ONNXNumbers(shape)
             } else if shapes[data] == nil {
@@ -263,6 +275,64 @@ public enum ONNXReader {
                 alias[output] = data
             default: throw unknown(node)
             }
+        }
+
+        private mutating func quantise(_ node: Onnx_NodeProto, _ data: String) throws {
+            let (steps, zeros, type) = try grid(node)
+            guard shapes[data] != nil, steps.count == 1, type == .uint8, let zero = UInt8(exactly: zeros.first ?? 0)
+            else {
+                throw VisemeError(.unsupported, "\(title(node)) is no uint8 grid with one step for the whole tensor.")
+            }
+            points[node.output[0]] = (data, Grid(step: steps[0], zero: zero))
+        }
+
+        private mutating func dequantise(_ node: Onnx_NodeProto, _ data: String) throws {
+            let (steps, zeros, _) = try grid(node)
+            if let (source, grid) = points[data] {
+                guard steps == [grid.step], zeros.allSatisfy({ $0 == Float(grid.zero) }) else {
+                    throw VisemeError(.unsupported, "\(title(node)) has another grid than what it reads.")
+                }
+                return try append(.quantise(grid), node, [source])
+            }
+            guard let tensor = initializers[data] else {
+                throw VisemeError(
+                    .unsupported, "\(title(node)) reads '\(data)', which is neither a weight nor quantised.")
+            }
+            let stored = try StoredTensor(tensor)
+            let channels = stored.shape.first ?? 0
+            guard [.int8, .int32].contains(stored.type), channels > 0, zeros.allSatisfy({ $0 == 0 }),
+                node.integer("axis") ?? 0 == 0 || steps.count == 1, [1, channels].contains(steps.count)
+            else {
+                throw VisemeError(
+                    .unsupported,
+                    "\(title(node)) has weights of type \(stored.type.rawValue) with \(steps.count) steps for \(channels) "
+                        + "channels, expected int8 around 0.")
+            }
+            let all = steps.count == 1 ? [Float](repeating: steps[0], count: channels) : steps
+            let each = stored.count / channels
+            let output = node.output[0]
+            let values = stored.floats().enumerated().map { $1 * all[$0 / max(1, each)] }
+            weights[output] = StoredTensor(name: output, shape: stored.shape, floats: values)
+            shapes[output] = stored.shape
+            if stored.type == .int8 { weightSteps[output] = all }
+            gridTensors.insert(data)
+        }
+
+        /// The steps and zeros that a node is given.
+        private mutating func grid(_ node: Onnx_NodeProto) throws -> ([Float], [Float], ElementType) {
+            func stored(_ index: Int) throws -> StoredTensor? {
+                guard index < node.input.count, !node.input[index].isEmpty else { return nil }
+                guard let tensor = initializers[resolve(node.input[index])] else {
+                    throw VisemeError(.unsupported, "\(title(node)) computes its grid instead of storing it.")
+                }
+                gridTensors.insert(tensor.name)
+                return try StoredTensor(tensor)
+            }
+            let (steps, zeros) = (try stored(1)?.floats() ?? [], try stored(2))
+            guard !steps.isEmpty, steps.allSatisfy({ $0.isFinite && $0 > 0 }) else {
+                throw VisemeError(.badData, "\(title(node)) has steps that are not positive numbers.")
+            }
+            return (steps, zeros?.floats() ?? [], zeros?.type ?? .uint8)
         }
 
         private func convolution(_ node: Onnx_NodeProto) throws -> Convolution {

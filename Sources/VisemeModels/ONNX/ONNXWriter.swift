@@ -12,8 +12,8 @@ public enum ONNXWriter {
     ///
     /// - Parameters:
     ///   - exposing: Tensors between the operations that become outputs as well, for comparing layer by layer.
-    ///   - halves: Inputs that come as Float16 instead, and tensors that become outputs as Float16; `half(_:)` names them.
-    public static func data(_ graph: ModelGraph, exposing: Set<String> = [], halves: Set<String> = []) throws -> Data {
+    ///   - passing: Inputs that come in fewer bytes instead, and tensors that become outputs so; `ModelGraph.slot` names them.
+    public static func data(_ graph: ModelGraph, exposing: Set<String> = [], passing: Set<String> = []) throws -> Data {
         var model = Onnx_ModelProto()
         model.irVersion = 8
         model.producerName = "viseme"
@@ -22,17 +22,41 @@ public enum ONNXWriter {
             .with { ($0.key, $0.value) = (entry.key, entry.value) }
         }
         model.graph.name = graph.outputs.first?.name ?? "graph"
-        model.graph.input = graph.inputs.map { valueInfo($0, isHalf: halves.contains($0.name)) }
+        let grids = graph.grids
+        model.graph.input = graph.inputs.map { input in
+            valueInfo(input, passing.contains(input.name) ? graph.passed(input.name) : nil)
+        }
         model.graph.output = graph.outputs.map { valueInfo($0) }
-        for input in graph.inputs where halves.contains(input.name) {
-            model.graph.node.append(cast(half(input.name), to: input.name, type: 1))
+        for input in graph.inputs where passing.contains(input.name) {
+            let slot = graph.passed(input.name)
+            if let grid = graph.inputGrids[input.name] {
+                addGrid(grid, of: input.name, to: &model.graph)
+                model.graph.node.append(dequantise(slot.name, to: input.name))
+            } else {
+                model.graph.node.append(cast(slot.name, to: input.name, type: 1))
+            }
         }
         var integers: [[Int64]: String] = [:]
+        var written: Set<String> = []
         for node in graph.nodes {
-            for name in node.inputs {
-                guard let weight = graph.weights[name],
-                    !model.graph.initializer.contains(where: { $0.name == stored(weight) })
-                else { continue }
+            if case .quantise(let grid) = node.operation {
+                addGrid(grid, of: node.output, to: &model.graph)
+                model.graph.node += [
+                    quantise(node.inputs[0], to: pointsName(node.output), grid: node.output),
+                    dequantise(pointsName(node.output), to: node.output),
+                ]
+                continue
+            }
+            for (position, name) in node.inputs.enumerated() {
+                guard let weight = graph.weights[name], written.insert(name).inserted else { continue }
+                if position > 0, let steps = graph.weightSteps[node.inputs[1]] {
+                    // The bias in the steps of the sums that it is added to: integers throughout.
+                    let scale = position == 1 ? 1 : grids[node.inputs[0]]?.step
+                    if let scale {
+                        try addInteger(weight, steps: steps.map { $0 * scale }, isBias: position > 1, to: &model.graph)
+                        continue
+                    }
+                }
                 model.graph.initializer.append(
                     .with {
                         $0.name = stored(weight)
@@ -44,13 +68,15 @@ public enum ONNXWriter {
             }
             model.graph.node.append(write(node, &model.graph, &integers))
         }
-        if !exposing.isEmpty || !halves.isEmpty {
+        if !exposing.isEmpty || !passing.isEmpty {
             let shapes = try graph.shapes()
-            for node in graph.nodes where halves.contains(node.output) {
+            for node in graph.nodes where passing.contains(node.output) {
                 let axes = (shapes[node.output] ?? []).map { TensorDescription.Dimension.fixed($0) }
-                model.graph.node.append(cast(node.output, to: half(node.output), type: 10))
-                model.graph.output.append(
-                    valueInfo(TensorDescription(name: node.output, shape: axes), isHalf: true))
+                let slot = graph.passed(node.output)
+                if slot.element == .float16 {
+                    model.graph.node.append(cast(node.output, to: slot.name, type: 10))
+                }
+                model.graph.output.append(valueInfo(TensorDescription(name: node.output, shape: axes), slot))
             }
             let declared = Set(graph.outputs.map(\.name))
             for node in graph.nodes where exposing.contains(node.output) && !declared.contains(node.output) {
@@ -61,8 +87,73 @@ public enum ONNXWriter {
         return try model.serializedData()
     }
 
-    /// The name of an input or output that passes as Float16.
-    static func half(_ name: String) -> String { name + ".half" }
+    /// The name of a tensor's points on its grid.
+    fileprivate static func pointsName(_ name: String) -> String { name + ".points" }
+
+    private static func addGrid(_ grid: Grid, of name: String, to graph: inout Onnx_GraphProto) {
+        graph.initializer += [
+            .with {
+                ($0.name, $0.dataType, $0.floatData) = (name + ".step", 1, [grid.step])
+            },
+            .with {
+                ($0.name, $0.dataType, $0.rawData) = (name + ".zero", 2, Data([grid.zero]))
+            },
+        ]
+    }
+
+    private static func quantise(_ source: String, to target: String, grid: String) -> Onnx_NodeProto {
+        .with {
+            ($0.name, $0.opType, $0.output) = (target, "QuantizeLinear", [target])
+            $0.input = [source, grid + ".step", grid + ".zero"]
+        }
+    }
+
+    private static func dequantise(_ source: String, to target: String) -> Onnx_NodeProto {
+        .with {
+            ($0.name, $0.opType, $0.output) = (target + ".dequantised", "DequantizeLinear", [target])
+            $0.input = [source, target + ".step", target + ".zero"]
+        }
+    }
+
+    /// A weight as int8, or a bias as int32, with the steps of its channels.
+    private static func addInteger(
+        _ weight: StoredTensor, steps: [Float], isBias: Bool, to graph: inout Onnx_GraphProto
+    ) throws {
+        let values = weight.floats()
+        guard let channels = weight.shape.first, channels == steps.count, channels > 0,
+            steps.allSatisfy({ $0 > 0 && $0.isFinite }), values.allSatisfy(\.isFinite)
+        else {
+            throw VisemeError(
+                .internal, "The weight '\(weight.name)' of shape \(weight.shape) has \(steps.count) steps.")
+        }
+        let each = values.count / channels
+        func points<Integer: FixedWidthInteger>(_: Integer.Type, within limit: Float) -> Data {
+            values.indices.reduce(into: Data()) { data, i in
+                let nearest = (values[i] / steps[i / each]).rounded(.toNearestOrEven)
+                let point = Integer(max(-limit, min(limit, nearest)))
+                withUnsafeBytes(of: point.littleEndian) { data.append(contentsOf: $0) }
+            }
+        }
+        graph.initializer += [
+            .with {
+                $0.name = pointsName(weight.name)
+                $0.dims = weight.shape.map(Int64.init)
+                ($0.dataType, $0.rawData) =
+                    isBias ? (6, points(Int32.self, within: 2e9)) : (3, points(Int8.self, within: 127))
+            },
+            .with {
+                ($0.name, $0.dims, $0.dataType) = (weight.name + ".step", [Int64(channels)], 1)
+                $0.floatData = steps
+            },
+            .with {
+                ($0.name, $0.dims) = (weight.name + ".zero", [Int64(channels)])
+                ($0.dataType, $0.rawData) = (isBias ? 6 : 3, Data(count: channels * (isBias ? 4 : 1)))
+            },
+        ]
+        var node = dequantise(pointsName(weight.name), to: weight.name)
+        node.attribute = [integer("axis", 0)]
+        graph.node.append(node)
+    }
 
     private static func cast(_ source: String, to target: String, type: Int) -> Onnx_NodeProto {
         .with {
@@ -134,14 +225,21 @@ public enum ONNXWriter {
                     })
             }
             proto.input = [node.inputs[0], name]
+        case .quantise: preconditionFailure("a grid is two nodes")
         }
         return proto
     }
 
-    private static func valueInfo(_ tensor: TensorDescription, isHalf: Bool = false) -> Onnx_ValueInfoProto {
+    /// - Parameter slot: How the tensor passes; nil for Float32 under its own name.
+    private static func valueInfo(_ tensor: TensorDescription, _ slot: TensorSlot? = nil) -> Onnx_ValueInfoProto {
         .with {
-            $0.name = isHalf ? half(tensor.name) : tensor.name
-            $0.type.tensorType.elemType = isHalf ? 10 : 1
+            $0.name = slot?.name ?? tensor.name
+            $0.type.tensorType.elemType =
+                switch slot?.element ?? .float32 {
+                case .float32: 1
+                case .float16: 10
+                case .uint8: 2
+                }
             $0.type.tensorType.shape.dim = tensor.shape.map { axis in
                 .with {
                     switch axis {
@@ -163,5 +261,22 @@ public enum ONNXWriter {
 
     private static func text(_ name: String, _ value: String) -> Onnx_AttributeProto {
         .with { ($0.name, $0.type, $0.s) = (name, .string, Data(value.utf8)) }
+    }
+}
+
+extension ModelGraph {
+    /// The tensors that lie on a grid.
+    var grids: [String: Grid] {
+        nodes.reduce(into: inputGrids) { grids, node in
+            if case .quantise(let grid) = node.operation { grids[node.output] = grid }
+        }
+    }
+
+    /// How a tensor passes from one part of a network to another: in points where it has a grid, else as Float16.
+    ///
+    /// - Parameter shape: All axes.
+    func passed(_ name: String, shape: [Int] = []) -> TensorSlot {
+        grids[name] != nil
+            ? TensorSlot(ONNXWriter.pointsName(name), shape, .uint8) : TensorSlot(name + ".half", shape, .float16)
     }
 }

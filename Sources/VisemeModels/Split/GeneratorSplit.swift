@@ -8,8 +8,9 @@ import Viseme
 ///              └──► deep ──► kept ─────┘
 ///                             audio ───┘
 /// ```
-/// The *template tensors* (the skips and the bottleneck of a U-Net) depend on the image alone. They pass the cut as Float16,
-/// kept or not, so that what is kept cannot change a pixel. `docs/decisions/0009-work-done-once.md` says which are kept.
+/// The *template tensors* (the skips and the bottleneck of a U-Net) depend on the image alone. They pass the cut as Float16, or
+/// as points of their grid where the network is in int8, kept or not: so what is kept cannot change a pixel.
+/// `docs/decisions/0009-work-done-once.md` says which are kept.
 struct GeneratorSplit: Sendable {
     /// Image → fresh tensors and bridge; nil when every template tensor is kept.
     let shallow: ModelGraph?
@@ -21,7 +22,7 @@ struct GeneratorSplit: Sendable {
     let fresh: [String]
     /// Template tensors that are kept: those after the fresh ones.
     let kept: [String]
-    /// Tensors of the shallow part that the deep part begins with; empty: it begins with the image.
+    /// Tensors of the shallow part that the deep part begins with, as Float32 or points; empty: it begins with the image.
     let bridge: [String]
     /// Bytes of the kept tensors.
     let keptBytes: Int
@@ -36,7 +37,7 @@ struct GeneratorSplit: Sendable {
         let template = try Self.templateTensors(of: graph, image: image, audio: audio)
         guard !template.isEmpty else { return nil }
         func bytes(_ names: ArraySlice<String>) -> Int {
-            names.reduce(0) { $0 + 2 * (shapes[$1] ?? []).reduce(1, *) }
+            names.reduce(0) { $0 + graph.passed($1, shape: shapes[$1] ?? []).byteCount }
         }
         // Deep tensors cost the most work a byte: what is left out is left out from the front.
         var best: (saved: Int, first: Int, frames: Int)?
@@ -59,9 +60,9 @@ struct GeneratorSplit: Sendable {
         let bridge = graph.nodes.map(\.output).filter { shallowTensors.contains($0) && deepTensors.contains($0) }
         self.bridge = bridge
         let needsImage = deepTensors.contains(image)
-        // As Float32 only the bridge leaves its part.
+        // As Float32 only the bridge leaves its part, and of that only what has no grid.
         var above = graph.part(from: [image], to: leading + bridge.filter { !leading.contains($0) }, shapes: shapes)
-        above.outputs = above.outputs.filter { bridge.contains($0.name) }
+        above.outputs = above.outputs.filter { bridge.contains($0.name) && graph.grids[$0.name] == nil }
         shallow = leading.isEmpty ? nil : above
         var below = graph.part(from: bridge + (needsImage ? [image] : []), to: kept, shapes: shapes)
         below.outputs = []

@@ -31,9 +31,12 @@ extension ModelGraph {
         }
         let inside = nodes.filter { needed.contains($0.output) && !given.contains($0.output) }
         let read = Set(inside.flatMap(\.inputs))
-        return ModelGraph(
+        var part = ModelGraph(
             inputs: described(sources), outputs: described(targets), nodes: inside,
             weights: weights.filter { read.contains($0.key) })
+        part.weightSteps = weightSteps.filter { read.contains($0.key) }
+        part.inputGrids = grids.filter { given.contains($0.key) }
+        return part
     }
 
     /// What it costs to make `names` without `known`: multiplications, and eight for each value that is read or written.

@@ -37,11 +37,12 @@ public struct SplittingBackend: InferenceBackend {
         guard let roles = Roles(graph, of: model.description) else {
             return try await whole("It runs as a whole: its inputs and outputs are not those of a generator.")
         }
-        guard let split = try GeneratorSplit(graph, image: roles.image, audio: roles.audio, budget: template) else {
+        let suited = graph.withChannels(multipleOf: 16)
+        guard let split = try GeneratorSplit(suited, image: roles.image, audio: roles.audio, budget: template) else {
             return try await whole(
                 "It runs as a whole: \(template.bytes / 1_000_000) MB hold no template tensor of it.")
         }
-        return try await SplitGenerator(split, graph, roles, of: model.description, loader: backend, threads: threads)
+        return try await SplitGenerator(split, suited, roles, of: model.description, loader: backend, threads: threads)
     }
 }
 
@@ -93,7 +94,7 @@ private struct SplitGenerator: Generator {
     private let rest: any LoadedGraph
     private let image, audio: TensorSlot
     private let mouth: TensorSlot
-    /// As the parts make them, and as the rest reads them: halves.
+    /// As the parts make them, and as the rest reads them: halves or points.
     private let fresh, kept: [TensorSlot]
     private let bridge: [TensorSlot]
     private let deepReadsImage: Bool
@@ -102,38 +103,42 @@ private struct SplitGenerator: Generator {
         _ split: GeneratorSplit, _ graph: ModelGraph, _ roles: Roles, of model: ModelDescription,
         loader: any GraphLoader, threads: Int
     ) async throws {
-        func load(_ part: ModelGraph, _ name: String, halves: [String]) async throws -> any LoadedGraph {
+        let grids = graph.grids
+        let gridded = split.bridge.filter { grids[$0] != nil }
+        func load(_ part: ModelGraph, _ name: String, passing: [String]) async throws -> any LoadedGraph {
             try await loader.graph(
-                ONNXWriter.data(part, halves: Set(halves)), name: "\(model.file), \(name) part", threads: threads,
+                ONNXWriter.data(part, passing: Set(passing)), name: "\(model.file), \(name) part", threads: threads,
                 optimised: true)
         }
         if let part = split.shallow {
-            shallow = try await load(part, "shallow", halves: split.fresh)
+            shallow = try await load(part, "shallow", passing: split.fresh + gridded)
         } else {
             shallow = nil
         }
-        deep = try await load(split.deep, "deep", halves: split.kept)
-        rest = try await load(split.rest, "audio", halves: split.fresh + split.kept)
+        deep = try await load(split.deep, "deep", passing: split.kept + gridded)
+        rest = try await load(split.rest, "audio", passing: split.fresh + split.kept)
         runtime = rest.runtime
         imageSize = roles.imageSize
         keeping = TemplateKeeping(tensors: split.kept, bytesPerFrame: split.keptBytes, frames: split.keptFrames)
         let shapes = try graph.shapes()
         func slot(_ name: String) -> TensorSlot { TensorSlot(name, shapes[name] ?? []) }
-        func half(_ name: String) -> TensorSlot { TensorSlot(ONNXWriter.half(name), shapes[name] ?? [], isHalf: true) }
+        func passed(_ name: String) -> TensorSlot { graph.passed(name, shape: shapes[name] ?? []) }
         (image, audio, mouth) = (slot(roles.image), slot(roles.audio), slot(roles.mouth))
-        (fresh, kept, bridge) = (split.fresh.map(half), split.kept.map(half), split.bridge.map(slot))
+        (fresh, kept) = (split.fresh.map(passed), split.kept.map(passed))
+        bridge = split.bridge.map { grids[$0] == nil ? slot($0) : passed($0) }
         deepReadsImage = split.deep.inputs.contains { $0.name == roles.image }
     }
 
     func prepare(_ image: () throws -> [Float], kept: [Tensor]?) async throws -> TemplateFeatures {
         if let kept, shallow == nil { return TemplateFeatures(fresh: [], kept: kept) }
         let image = Tensor(self.image.name, self.image.shape, try image())
-        let wanted = fresh + (kept == nil ? bridge : [])
+        // What has a grid crosses both ways in the same form: it is fetched once.
+        let wanted = self.fresh + (kept == nil ? bridge.filter { !self.fresh.contains($0) } : [])
         let made = try await shallow?.run([image], outputs: wanted) ?? []
         let fresh = Array(made.prefix(self.fresh.count))
         if let kept { return TemplateFeatures(fresh: fresh, kept: kept) }
-        let source = made.dropFirst(self.fresh.count) + (deepReadsImage ? [image] : [])
-        return TemplateFeatures(fresh: fresh, kept: try await deep.run(Array(source), outputs: self.kept))
+        let source = bridge.compactMap { slot in made.first { $0.slot == slot } } + (deepReadsImage ? [image] : [])
+        return TemplateFeatures(fresh: fresh, kept: try await deep.run(source, outputs: self.kept))
     }
 
     func generate(_ features: TemplateFeatures, audio window: [Float]) async throws -> [Float] {
