@@ -2,7 +2,8 @@
 
 The trained channels stay what they are and read nothing else, so the picture is the default avatar's; the other channels are
 seeded variations of them, and take the time and the numbers' ranges of trained ones (Net2Net, Chen et al. 2016). It goes
-through a checkpoint in the reference's naming and `viseme convert`. Usage: full_pack.py VISEME OUT.avatar [SOURCE.avatar]
+through a checkpoint in the reference's naming, OUT.pth, and `viseme convert`.
+Usage: full_pack.py VISEME OUT.avatar [SOURCE.avatar]
 """
 
 import json
@@ -103,11 +104,10 @@ def main(viseme: str, pack: Path, source: Path) -> None:
     network = widen(source / model["file"])
     shutil.rmtree(pack, ignore_errors=True)
     shutil.copytree(source, pack)
-    checkpoint = pack / "full.pth"
+    checkpoint = pack.with_suffix(".pth")
     torch.save(network.state_dict(), checkpoint)
     command = [viseme, "convert", str(checkpoint), str(pack / model["file"]), "--force", "--json"]
     model["sha256"] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["resultSHA256"]
-    checkpoint.unlink()
     manifest["name"] = pack.stem
     # Rounded in another order, a few pixels differ by 0.01: the golden answer stays with the narrow network.
     manifest["golden"] = [golden for golden in manifest["golden"] if golden["role"] != "generator"]

@@ -13,7 +13,10 @@ echo '{ "defaultPack":'
 "$viseme" bench --json --audio $audio --seconds 8 --cores 1,2 --runs "$runs" --against "$baseline" --against "$baseline --torch"
 echo ', "fullPack":'
 "$viseme" bench --json --avatar out/full.avatar --audio $audio --seconds 4 --runs "$runs" --against "$baseline" \
-    --against "$baseline --torch"
+    --against "$baseline --torch --checkpoint out/full.pth"
+[ -d out/full8.avatar ] || "$viseme" convert out/full.avatar out/full8.avatar --precision int8 >/dev/null
+echo ', "fullPackInt8":'
+"$viseme" bench --json --avatar out/full8.avatar --audio $audio --seconds 4 --runs "$runs" --against "$baseline"
 echo ', "lengths":'
 "$viseme" bench --json --audio $audio --seconds 4,40,400 --runs 1
 echo '}'

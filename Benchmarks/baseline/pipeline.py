@@ -1,7 +1,7 @@
 """The straightforward Python pipeline that Viseme is compared with: librosa, ONNX Runtime or PyTorch, OpenCV, ffmpeg.
 
 The same pack, the same frames, the same encoder settings as `viseme render`; written as one would write it, following
-Tests/Fixtures/reference.py. Usage: pipeline.py [--torch] PACK AUDIO OUT.mp4 [THREADS]. Prints what it used, as JSON.
+Tests/Fixtures/reference.py. Usage: pipeline.py [--torch [--checkpoint FILE]] PACK AUDIO OUT.mp4 [THREADS]. Prints what it used, as JSON.
 """
 
 import argparse
@@ -35,9 +35,28 @@ def torch_model(path: Path, threads: int):
     return model, model.inputs
 
 
+def checkpoint_model(path: Path, threads: int):
+    """The generator as it was trained, batch normalisation and all."""
+    import torch
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
+    import generator
+
+    if threads:
+        torch.set_num_threads(threads)
+    network = generator.of_state(torch.load(path)).eval()
+
+    @torch.inference_mode()
+    def run(inputs):
+        return network(*(torch.from_numpy(inputs[name]).float() for name in ("image", "audio"))).numpy()
+
+    return run, ["image", "audio"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--torch", action="store_true", help="PyTorch runs the networks, eagerly")
+    parser.add_argument("--checkpoint", type=Path, help="the generator's checkpoint, for PyTorch; else its ONNX file is run")
     parser.add_argument("pack", type=Path)
     parser.add_argument("audio", type=Path)
     parser.add_argument("output", type=Path)
@@ -57,7 +76,7 @@ def main() -> None:
     windows = reference.windows(reference.mel(wave))[:, None]
     features = np.concatenate([encoder({mel: windows[k : k + 16]}) for k in range(0, len(windows), 16)])
     rows = reference.audio_rows(features)
-    generator, _ = load(files["generator"], threads)
+    generator, _ = checkpoint_model(arguments.checkpoint, threads) if arguments.checkpoint else load(files["generator"], threads)
 
     decode = ["ffmpeg", "-v", "error", "-i", str(pack / manifest["template"]), "-pix_fmt", "bgr24", "-f", "rawvideo", "-"]
     raw = subprocess.run(decode, check=True, capture_output=True).stdout

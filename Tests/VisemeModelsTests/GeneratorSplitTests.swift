@@ -144,6 +144,30 @@ struct GeneratorSplitTests {
         #expect(10 * log10(1 / max(error, 1e-20)) >= 50)
     }
 
+    @Test("Blocks in slices compute what they compute as a whole", .enabled(if: Repository.canRunModels))
+    func slices() async throws {
+        let graph = try subject(.robin).graph
+        let sliced = try graph.withSlices(ofAtMost: 3_000_000)
+        func largest(_ graph: ModelGraph) throws -> Int {
+            let shapes = try graph.shapes()
+            return graph.nodes.filter { if case .convolution(let c) = $0.operation { c.groups > 1 } else { false } }
+                .map { (shapes[$0.output] ?? []).reduce(4, *) }.max() ?? 0
+        }
+        #expect(try largest(graph) >= 13_000_000 && largest(sliced) <= 7_000_000)
+        #expect(sliced.nodes.count { $0.operation == .add } > graph.nodes.count { $0.operation == .add })
+        #expect(
+            try sliced.parameterCount == graph.parameterCount && sliced.multiplications() == graph.multiplications())
+        let probe = ProbeInputs(name: "noise", values: graph.inputs.map { $0.shape[1] == .fixed(6) ? image : audio })
+        let runner = try Narrow.runner()
+        let (whole, parts) = (
+            try await graph.outputs(of: [probe], runner: runner)[0][0],
+            try await sliced.outputs(of: [probe], runner: runner)[0][0]
+        )
+        #expect(TensorDifference("slices", whole, parts).maximum <= 1e-5)
+        let untouched = try graph.withSlices(ofAtMost: 1 << 40)
+        #expect(untouched.nodes == graph.nodes)
+    }
+
     @Test("A file of other operations runs as a whole and says why", .enabled(if: Repository.canRunModels))
     func foreign() async throws {
         let url = Repository.root.appending(path: "Tests/VisemeCLITests/Golden/tiny.avatar")

@@ -8,6 +8,8 @@ public struct SplittingBackend: InferenceBackend {
     /// The backend's own name.
     public var name: String { backend.name }
     private let backend: any InferenceBackend & GraphLoader
+    /// 16 channels of 320×320 in Float32: a slice then stays in the cache, and a lane's memory halves.
+    private static let sliceBytes = 7_000_000
 
     /// Wraps a backend that reads ONNX files.
     public init(_ backend: any InferenceBackend & GraphLoader) { self.backend = backend }
@@ -37,7 +39,7 @@ public struct SplittingBackend: InferenceBackend {
         guard let roles = Roles(graph, of: model.description) else {
             return try await whole("It runs as a whole: its inputs and outputs are not those of a generator.")
         }
-        let suited = graph.withChannels(multipleOf: 16)
+        let suited = try graph.withChannels(multipleOf: 16).withSlices(ofAtMost: Self.sliceBytes)
         guard let split = try GeneratorSplit(suited, image: roles.image, audio: roles.audio, budget: template) else {
             return try await whole(
                 "It runs as a whole: \(template.bytes / 1_000_000) MB hold no template tensor of it.")
