@@ -16,7 +16,8 @@ echo ', "fullPack":'
     --against "$baseline --torch --checkpoint out/full.pth"
 [ -d out/full8.avatar ] || "$viseme" convert out/full.avatar out/full8.avatar --precision int8 >/dev/null
 echo ', "fullPackInt8":'
-"$viseme" bench --json --avatar out/full8.avatar --audio $audio --seconds 4 --runs "$runs" --against "$baseline"
+"$viseme" bench --json --avatar out/full8.avatar --audio $audio --seconds 4 --runs "$runs" \
+    --against "$baseline --models out/full.avatar"
 echo ', "lengths":'
 "$viseme" bench --json --audio $audio --seconds 4,40,400 --runs 1
 echo '}'

@@ -57,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--torch", action="store_true", help="PyTorch runs the networks, eagerly")
     parser.add_argument("--checkpoint", type=Path, help="the generator's checkpoint, for PyTorch; else its ONNX file is run")
+    parser.add_argument("--models", type=Path, help="another pack to take the networks from: what an int8 pack was made of")
     parser.add_argument("pack", type=Path)
     parser.add_argument("audio", type=Path)
     parser.add_argument("output", type=Path)
@@ -69,7 +70,9 @@ def main() -> None:
     manifest = json.loads((pack / "avatar.json").read_text())
     squares = json.loads((pack / manifest["crops"]).read_text())["squares"]
     width, height, count = manifest["width"], manifest["height"], manifest["frames"]
-    files = {model["role"]: pack / model["file"] for model in manifest["models"]}
+    models = arguments.models or pack
+    described = json.loads((models / "avatar.json").read_text())["models"]
+    files = {model["role"]: models / model["file"] for model in described}
 
     wave, _ = librosa.load(arguments.audio, sr=16000, mono=True)
     encoder, (mel,) = load(files["audio-encoder"], threads)
