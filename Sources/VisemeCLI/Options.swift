@@ -72,8 +72,22 @@ struct EngineOptions: ParsableArguments {
         }
     }
 
+    /// The avatar with its models loaded.
+    func load(_ avatar: Avatar, backend: any InferenceBackend, media: FFmpeg) async throws -> Engine {
+        try await Engine(avatar, backend: backend, media: media, memory: memoryBytes, parallelism: parallelism)
+    }
+
     var parallelism: Parallelism { threads.map { Parallelism(cores: $0) } ?? Parallelism() }
     var memoryBytes: Int { memory * 1_000_000 }
+}
+
+/// Options of every command that writes a video.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Replace an existing output.")
+    var force = false
+
+    @Flag(inversion: .prefixedNo, help: "Say in the container that the video was made by a trained model.")
+    var declareSynthetic = true
 }
 
 /// The audio argument: a file, or `-` for standard input, which is copied to a temporary file first.

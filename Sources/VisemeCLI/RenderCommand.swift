@@ -30,11 +30,7 @@ struct RenderCommand: AsyncParsableCommand {
     @Flag(help: "Print a report as JSON.")
     var json = false
 
-    @Flag(help: "Replace an existing output.")
-    var force = false
-
-    @Flag(inversion: .prefixedNo, help: "Say in the container that the video was made by a trained model.")
-    var declareSynthetic = true
+    @OptionGroup var options: OutputOptions
 
     func validate() throws {
         guard (0...51).contains(crf) else { throw ValidationError("--crf is 0…51.") }
@@ -47,15 +43,14 @@ struct RenderCommand: AsyncParsableCommand {
         let backend = try engine.makeBackend()
         let input = try await AudioInput(audio, media: media)
         defer { input.remove() }
-        let loaded = try await Engine(
-            avatar, backend: backend, media: media, memory: engine.memoryBytes, parallelism: engine.parallelism)
+        let loaded = try await engine.load(avatar, backend: backend, media: media)
         let loading = ContinuousClock.now - start
 
         var render = Render(engine: loaded, media: media, audio: input.url)
         render.range = range?.frames
         render.crf = crf
-        render.overwrite = force
-        render.declaresSynthetic = declareSynthetic
+        render.overwrite = options.force
+        render.declaresSynthetic = options.declareSynthetic
         var progress = Progress("rendering", total: try await expectedFrames(of: input.url, media: media))
         var firstFrame: Duration?
         let report = try await render.run(to: URL(filePath: output)) { done in

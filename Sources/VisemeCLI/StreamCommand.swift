@@ -54,11 +54,7 @@ struct StreamCommand: AsyncParsableCommand {
     @Flag(help: "Print a report as JSON, on standard error when the video is on standard output.")
     var json = false
 
-    @Flag(help: "Replace an existing output.")
-    var force = false
-
-    @Flag(inversion: .prefixedNo, help: "Say in the container that the video was made by a trained model.")
-    var declareSynthetic = true
+    @OptionGroup var options: OutputOptions
 
     func validate() throws {
         guard (0...51).contains(crf) else { throw ValidationError("--crf is 0…51.") }
@@ -78,8 +74,7 @@ struct StreamCommand: AsyncParsableCommand {
         let media = FFmpeg.viseme
         let avatar = try engine.openAvatar()
         let backend = try engine.makeBackend()
-        let loaded = try await Engine(
-            avatar, backend: backend, media: media, memory: engine.memoryBytes, parallelism: engine.parallelism)
+        let loaded = try await engine.load(avatar, backend: backend, media: media)
         let loading = ContinuousClock.now - start
         var samples: RawSamples?
         if let rate, let format = format.flatMap({ RawSamples.Format(rawValue: $0.rawValue) }) {
@@ -100,8 +95,8 @@ struct StreamCommand: AsyncParsableCommand {
             output: place, width: avatar.manifest.width, height: avatar.manifest.height, sound: settings.sound)
         request.container = container.flatMap { LiveRequest.Container(rawValue: $0.rawValue) }
         request.crf = crf
-        request.overwrite = force
-        request.declaresSynthetic = declareSynthetic
+        request.overwrite = options.force
+        request.declaresSynthetic = options.declareSynthetic
         let writer = try await media.liveWriter(request)
 
         // Not awaited after an interruption: reading a pipe cannot be cancelled, but the end of the process ends it.

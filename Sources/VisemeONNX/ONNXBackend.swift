@@ -92,7 +92,8 @@ private struct OnnxAudioEncoder: AudioEncoder {
 
     private func run(_ windows: [Float], count: Int) async throws -> [Float] {
         try await session.run(
-            inputs: [(input.name, windows, [count, 1, 80, 16])], outputs: [(output.name, [count, 512])])[0]
+            [Tensor(input.name, [count, 1, 80, 16], windows)], outputs: [TensorSlot(output.name, [count, 512])]
+        ).first?.floats ?? []
     }
 }
 
@@ -125,9 +126,11 @@ private struct OnnxGenerator: Generator {
 
     func generate(image pixels: [Float], audio window: [Float]) async throws -> [Float] {
         try await session.run(
-            inputs: [
-                (image.name, pixels, [1, 6, imageSize, imageSize]), (audio.name, window, [1, 32, 16, 16]),
+            [
+                Tensor(image.name, [1, 6, imageSize, imageSize], pixels),
+                Tensor(audio.name, [1, 32, 16, 16], window),
             ],
-            outputs: [(output.name, [1, 3, imageSize, imageSize])])[0]
+            outputs: [TensorSlot(output.name, [1, 3, imageSize, imageSize])]
+        ).first?.floats ?? []
     }
 }

@@ -93,10 +93,9 @@ actor OnnxSession {
     /// Gives all nodes to the provider: one that it does not take is an error of loading.
     private static func choose(_ library: OnnxRuntimeLibrary, _ options: OpaquePointer?, threads: Int) throws {
         let (api, provider) = (library.api, library.provider)
-        guard provider != .cpu else { return }
         let hint = provider.hint
         switch provider {
-        case .cpu: break
+        case .cpu: return
         case .openvino:
             let settings = [("device_type", "CPU"), ("num_of_threads", String(threads)), ("num_streams", "1")]
             let texts = (["OpenVINO"] + settings.map(\.0) + settings.map(\.1)).map { UnsafePointer(strdup($0)) }
@@ -119,20 +118,6 @@ actor OnnxSession {
         try OnnxRuntimeLibrary.check(
             api, api.pointee.AddSessionConfigEntry(options, "session.disable_cpu_ep_fallback", "1"),
             "choosing \(provider.reportName)")
-    }
-
-    /// Runs the model once.
-    ///
-    /// - Parameters:
-    ///   - inputs: Name, values and shape of every input.
-    ///   - outputs: Name and shape of every wanted output.
-    /// - Returns: The outputs' values, row-major.
-    func run(inputs: [(name: String, values: [Float], shape: [Int])], outputs: [(name: String, shape: [Int])]) throws
-        -> [[Float]]
-    {
-        try run(
-            inputs.map { Tensor($0.name, $0.shape, $0.values) }, outputs: outputs.map { TensorSlot($0.name, $0.shape) }
-        ).map { $0.floats ?? [] }
     }
 
     /// Runs the model once, on the tensors' own memory: nothing is copied on the way in or out.
