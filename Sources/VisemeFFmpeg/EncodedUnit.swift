@@ -22,6 +22,9 @@ public struct EncodedUnit: Sendable {
         public let start: Int
         /// Samples of each channel.
         public let samples: Int
+
+        /// The same, so many samples later.
+        public func moved(by offset: Int) -> Sound { Sound(data: data, start: start + offset, samples: samples) }
     }
 
     /// Its number; it is shown from index/25 s on.

@@ -91,6 +91,13 @@ public struct FFmpeg: MediaBackend {
         try await Prober().summary(of: url)
     }
 
+    /// A picture as it is, as PNG.
+    public func png(_ picture: any Picture) throws -> Data {
+        let image = try picture.image()
+        let encoder = try PNGEncoder(width: image.width, height: image.height, software: software, isMarked: false)
+        return try encoder.encode(image)
+    }
+
     /// Copies standard input into a temporary file, so that it can be read more than once.
     ///
     /// - Parameter handle: What to copy.

@@ -31,7 +31,10 @@ public struct RawSamples: Sendable, Equatable {
         self.channels = channels
     }
 
-    func validate() throws {
+    /// Checks the numbers.
+    ///
+    /// - Throws: `.usage`.
+    public func validate() throws {
         guard (1000...768_000).contains(rate), (1...8).contains(channels) else {
             throw VisemeError(
                 .usage, "Samples at \(rate) Hz with \(channels) channels; expected 1000…768000 Hz, 1…8 channels")
