@@ -61,7 +61,7 @@ public struct Server: Service {
         HealthRoutes(readiness: readiness, metrics: metrics, sessions: sessions).add(to: router)
         AvatarRoutes(library: library).add(to: router)
         SessionRoutes(sessions: sessions, library: library, media: media, configuration: configuration).add(to: router)
-        RenderRoutes(queue: renders, configuration: configuration) { [library] in _ = try await library.pack($0) }.add(to: router)
+        RenderRoutes(queue: renders, configuration: configuration, library: library).add(to: router)
         page.add(to: router)
         return router
     }
