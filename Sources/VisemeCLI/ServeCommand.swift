@@ -51,8 +51,8 @@ struct ServeCommand: AsyncParsableCommand {
             try await Engine(
                 avatar, backend: backend, media: FFmpeg.viseme, memory: memory, parallelism: parallelism)
         } onReady: { address in
-            print("Viseme serves at \(address)")
-            try? FileHandle.standardOutput.synchronize()  // a pipe has nothing to synchronise
+            // Not print: a pipe would get it when the program ends.
+            FileHandle.standardOutput.write(Data("Viseme serves at \(address)\n".utf8))
         }
         var configuration = ServiceGroupConfiguration(services: [server], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(settings.shutdownSeconds)

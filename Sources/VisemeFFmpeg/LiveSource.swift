@@ -129,13 +129,14 @@ private struct LiveStream: ~Copyable {
     private let pipe: FileHandle?
 
     init(_ url: URL, manner: Demuxer.Manner, sound: SoundForm? = nil, keeping pipe: FileHandle? = nil) throws {
-        source = try AudioSource(url, manner: manner)
+        let source = try AudioSource(url, manner: manner)
         self.pipe = pipe
         let form = sound ?? Self.form(rate: source.rate, channels: source.channels)
         speech = SampleConverter(rate: 16_000, channels: 1, mixing: .mean, label: source.label)
         self.sound = SampleConverter(
             rate: form.rate, channels: form.channels, mixing: .standard, label: source.label)
         self.form = form
+        self.source = source
     }
 
     static func form(rate: Int, channels: Int) -> SoundForm {

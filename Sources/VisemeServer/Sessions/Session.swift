@@ -320,7 +320,8 @@ actor Session {
         }
         let hasSpeech = await live.hasSpeech
         let isHole = !unit.isSpeech && unit.frame == nil && unit.templatePosition == nil
-        let next: SessionStatus.State = unit.isSpeech ? .speaking : isHole && hasSpeech ? .waiting : .idle
+        let next: SessionStatus.State =
+            unit.isSpeech ? .speaking : isHole && hasSpeech && state != .idle ? .waiting : .idle
         if next == .idle, hasSlot, speeches.isEmpty, !hasSpeech {
             around.slots.giveBack()
             hasSlot = false
