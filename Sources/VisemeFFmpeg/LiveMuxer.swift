@@ -30,8 +30,12 @@ public actor LiveMuxer {
         var layout = container.layout
         layout.isInMemory = true
         if container == .mp4 {
-            // The header at once; fragments where we say so. Without an edit list the sound's priming is part of the time.
-            layout.options = [("movflags", "+empty_moov+default_base_moof+frag_custom+use_metadata_tags")]
+            // The header at once; fragments where we say so, at the times that we say: nothing is shifted by the muxer, and the
+            // sound's priming is part of the time, not of an edit list.
+            layout.options = [
+                ("movflags", "+empty_moov+default_base_moof+frag_custom+frag_discont+use_metadata_tags"),
+                ("use_editlist", "0"), ("avoid_negative_ts", "disabled"),
+            ]
         }
         let muxer = try Muxer(location: "live.\(container.rawValue)", layout, name: "the live video")
         let stream = try muxer.addStream(unit: AVRational(num: 1, den: 90_000)) {

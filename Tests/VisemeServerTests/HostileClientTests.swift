@@ -63,7 +63,6 @@ struct HostileClientTests {
         try await TinyServer.test(.live) {
             $0.maxSpeaking = 8
             $0.maxSessionsPerClient = 8
-            $0.requestIdleSeconds = 2
         } _: { client in
             let port = try #require(client.port)
             let (good, victim) = (try await client.begin(), try await client.begin())
