@@ -41,8 +41,8 @@ public struct Server: Service {
         self.library = library
         self.sessions = sessions
         renders = try RenderQueue(
-            folder: URL(filePath: configuration.data), settings: RenderQueue.Settings(), media: media, logger: logger,
-            engine: { try await library.load($0).engine }, isSpeaking: { slots.isInUse })
+            configuration, media: media, logger: logger, engine: { try await library.load($0).engine },
+            isSpeaking: { slots.isInUse })
         page = try Page()
         self.media = media
         self.logger = logger
@@ -53,7 +53,7 @@ public struct Server: Service {
     public func run() async throws { try await application().run() }
 
     /// Every area adds its own routes.
-    private func router() -> Router<ServerContext> {
+    func router() -> Router<ServerContext> {
         let router = Router(context: ServerContext.self)
         router.add(middleware: SecurityHeadersMiddleware())
         router.add(middleware: FailureMiddleware(metrics: metrics))

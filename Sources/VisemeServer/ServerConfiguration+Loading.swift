@@ -43,7 +43,8 @@ extension ServerConfiguration {
 
     /// The environment variable of a setting: `maxSessions` → VISEME_MAX_SESSIONS.
     static func variable(of key: String) -> String {
-        "VISEME_" + key.reduce(into: "") { $0 += $1.isUppercase ? "_\($1)" : $1.uppercased() }
+        "VISEME_"
+            + key.reduce(into: "") { $0 += $1.isUppercase ? "_\($1)" : $1.uppercased() }
             .replacingOccurrences(of: "A_P_I", with: "API")
     }
 
@@ -94,6 +95,11 @@ extension ServerConfiguration {
         try require(sessionQuietSeconds, 1...86_400, "sessionQuietSeconds")
         try require(viewerLagSeconds, 1...60, "viewerLagSeconds")
         try require(crf, 0...51, "crf")
+        try require(maxRenders, 1...1000, "maxRenders")
+        try require(maxWaitingRenders, 1...100_000, "maxWaitingRenders")
+        try require(maxKeptRenders, 1...1_000_000, "maxKeptRenders")
+        try require(renderKeepHours, 1...87_600, "renderKeepHours")
+        try require(maxRenderSeconds, 1...864_000, "maxRenderSeconds")
         try require(speechCommandSeconds, 1...3600, "speechCommandSeconds")
         try require(shutdownSeconds, 1...3600, "shutdownSeconds")
         for key in apiKeys where key.sha256.count != 64 || !key.sha256.allSatisfy(\.isHexDigit) {

@@ -78,6 +78,21 @@ public struct ServerConfiguration: Sendable, Codable, Equatable {
     /// x264's quality of live video, 0 … 51.
     public var crf = 23
 
+    // MARK: Renders
+
+    /// Render jobs that are worked on at once; more wait.
+    public var maxRenders = 1
+    /// Render jobs that may wait or run, uploads included. Beyond: 503 with Retry-After.
+    public var maxWaitingRenders = 100
+    /// Render jobs that are kept in all. Beyond: 503.
+    public var maxKeptRenders = 1000
+    /// Hours for which a render is kept after its end.
+    public var renderKeepHours = 24
+    /// Seconds of speech in one render.
+    public var maxRenderSeconds = 3600
+    /// Whether renders slow down, to a frame a second at least, while somebody talks to a live session.
+    public var rendersYield = true
+
     // MARK: Text to speech
 
     /// The command that reads text and writes a WAV file, as a list of arguments; `{voice}` is replaced. Empty for

@@ -40,7 +40,7 @@ struct RenderJob: Sendable, Equatable, Codable {
     }
 
     /// A job that was running each time when the server died is probably what kills it.
-    static let mostAttempts = 5
+    static let mostAttempts = 10
 
     /// 128 random bits in hexadecimal: who knows it may see the job.
     let id: String

@@ -8,26 +8,11 @@ import VisemeFFmpeg
 ///
 /// The database says what there is to do, this actor only does it. A job is accepted when its speech is on the disk and its row is
 /// committed; it is finished when its result has its final name and then its row says so. Whatever happens in between is found and
-/// put right by `recover()`.
+/// put right when the server starts again.
 actor RenderQueue: Service {
-    /// Bounds, and how the work is shared.
-    struct Settings: Sendable {
-        /// Renders at once.
-        var concurrency = 1
-        /// Jobs that may wait or run, uploads included.
-        var waiting = 100
-        /// Jobs that are kept in all.
-        var kept = 1000
-        /// How long a job is kept after its end.
-        var keeping: Duration = .seconds(86_400)
-        /// Seconds of speech.
-        var speechSeconds = 3600
-        /// Whether renders slow down to a frame a second while somebody talks to a live session.
-        var yields = true
-    }
-
-    let settings: Settings
+    private let configuration: ServerConfiguration
     nonisolated let files: RenderFiles
+    private let lock: FolderLock
     private let store: RenderStore
     private let media: FFmpeg
     private let engine: @Sendable (String) async throws -> Engine
@@ -40,23 +25,26 @@ actor RenderQueue: Service {
     private var uploads: Set<String> = []
     private var isStopping = false
 
-    /// Opens the queue's folder and database.
+    /// Opens the queue's folder and database, and puts right what a server that died has left there.
     ///
     /// - Parameters:
-    ///   - folder: Where jobs lie; it is created.
-    ///   - settings: Bounds.
+    ///   - configuration: Its folder for data, which is created, and its bounds.
     ///   - media: Decodes and encodes.
     ///   - engine: The engine of the avatar with an id.
     ///   - isSpeaking: Whether a live session speaks.
-    /// - Throws: when the folder or the database cannot be written.
+    /// - Throws: when the folder or the database cannot be written, or another server uses it.
     init(
-        folder: URL, settings: Settings, media: FFmpeg, logger: Logger,
+        _ configuration: ServerConfiguration, media: FFmpeg, logger: Logger,
         engine: @escaping @Sendable (String) async throws -> Engine,
         isSpeaking: @escaping @Sendable () async -> Bool
     ) throws {
+        let folder = URL(filePath: configuration.data, directoryHint: .isDirectory)
         files = try RenderFiles(root: folder.appending(path: "renders", directoryHint: .isDirectory))
+        lock = try FolderLock(folder)
         store = try RenderStore(at: folder.appending(path: "renders.sqlite"))
-        self.settings = settings
+        // Before anybody can upload anything: what belongs to no job is removed.
+        try files.removeAll(but: try store.recover(resultBytes: files.resultBytes))
+        self.configuration = configuration
         self.media = media
         self.logger = logger
         self.engine = engine
@@ -68,7 +56,6 @@ actor RenderQueue: Service {
 
     /// Works until the service is asked to stop; what runs then goes back into the queue.
     func run() async throws {
-        try await recover()
         wakeup.yield()
         let ticks = Task { [wakeup] in
             // Only to remove what has been kept long enough.
@@ -77,7 +64,7 @@ actor RenderQueue: Service {
         for await _ in wakeups.cancelOnGracefulShutdown() {
             do {
                 try await removeExpired()
-                while running.count < settings.concurrency, let job = try await store.startNext() {
+                while running.count < configuration.maxRenders, let job = try await store.startNext() {
                     running[job.id] = Task { await perform(job) }
                 }
             } catch {
@@ -90,22 +77,13 @@ actor RenderQueue: Service {
         for task in running.values { await task.value }
     }
 
-    /// Puts right what the last run of the server has left.
-    func recover() async throws {
-        for job in try await store.jobs(in: .running) {
-            let next = try await store.update(job.id, .recover(resultBytes: files.resultBytes(of: job.id)))
-            logger.notice("Render job \(job.id) was interrupted: \(next?.state.rawValue ?? "gone")")
-        }
-        try files.removeAll(but: try await store.ids())
-    }
-
     private func perform(_ job: RenderJob) async {
         let event: RenderJob.Event
         do {
             try files.removeDrafts(of: job.id)
             let engine = try await engine(job.avatar)
-            let frameLimit = settings.speechSeconds * 25 + 25
-            let (yields, isSpeaking) = (settings.yields, isSpeaking)
+            let frameLimit = configuration.maxRenderSeconds * 25 + 25
+            let (yields, isSpeaking) = (configuration.rendersYield, isSpeaking)
             let media = YieldingMedia(media: media, frameLimit: frameLimit) { yields ? await isSpeaking() : false }
             let render = Render(engine: engine, media: media, audio: files.speech(of: job.id))
             let report = try await render.run(to: files.draft(of: job.id)) { framesDone[job.id] = $0 }
@@ -131,7 +109,8 @@ actor RenderQueue: Service {
         logger.warning("Render job \(id) failed: \(error)")
         let error = error as? VisemeError ?? VisemeError(.internal, "The render failed", cause: error)
         // The client knows nothing of our folders, and need not.
-        let message = error.message.replacing("'\(files.speech(of: id).path)'", with: "the upload")
+        let name = "'\(files.speech(of: id).path)'"
+        let message = error.message.replacing("Speech \(name)", with: "The upload").replacing(name, with: "the upload")
         return RenderJob.Failure(
             code: error.code.rawValue, message: message.replacing(files.folder(of: id).path, with: ""),
             hint: error.hint?.contains(files.root.path) ?? true ? nil : error.hint)
@@ -144,12 +123,14 @@ actor RenderQueue: Service {
     /// - Throws: `.busy` when too many jobs wait or are kept.
     func beginUpload() async throws -> String {
         let counts = try await store.counts()
-        guard counts.open + uploads.count < settings.waiting else {
-            throw VisemeError(.busy, "\(settings.waiting) render jobs wait already", hint: "Try again later.")
-        }
-        guard counts.all + uploads.count < settings.kept else {
+        guard counts.open + uploads.count < configuration.maxWaitingRenders else {
             throw VisemeError(
-                .busy, "\(settings.kept) render jobs are kept already", hint: "DELETE those that are finished.")
+                .busy, "\(configuration.maxWaitingRenders) render jobs wait already", hint: "Try again later.")
+        }
+        guard counts.all + uploads.count < configuration.maxKeptRenders else {
+            throw VisemeError(
+                .busy, "\(configuration.maxKeptRenders) render jobs are kept already",
+                hint: "DELETE those that are finished.")
         }
         let id = randomToken(bytes: 16)
         try files.create(id)
@@ -176,7 +157,7 @@ actor RenderQueue: Service {
             id: id, owner: owner, avatar: avatar, createdAt: Date(), idempotencyKey: key, digest: digest,
             framesTotal: frames)
         try files.keep(id)
-        switch try await store.add(job, limit: settings.waiting) {
+        switch try await store.add(job, limit: configuration.maxWaitingRenders) {
         case .added:
             uploads.remove(id)
             wakeup.yield()
@@ -185,7 +166,9 @@ actor RenderQueue: Service {
         case .conflicting:
             throw VisemeError(
                 .conflict, "The Idempotency-Key was used for another request", hint: "Use a new key for a new render.")
-        case .full: throw VisemeError(.busy, "\(settings.waiting) render jobs wait already", hint: "Try again later.")
+        case .full:
+            throw VisemeError(
+                .busy, "\(configuration.maxWaitingRenders) render jobs wait already", hint: "Try again later.")
         }
     }
 
@@ -199,9 +182,10 @@ actor RenderQueue: Service {
             let failure = failure(of: id, error)
             throw VisemeError(error.code == .internal ? .badData : error.code, failure.message, hint: failure.hint)
         }
-        guard seconds.isFinite, seconds >= 0, seconds <= Double(settings.speechSeconds) else {
+        guard seconds.isFinite, seconds >= 0, seconds <= Double(configuration.maxRenderSeconds) else {
             throw VisemeError(
-                .tooLarge, "The speech lasts \(seconds) seconds, at most \(settings.speechSeconds) are rendered",
+                .tooLarge,
+                "The speech lasts \(seconds) seconds, at most \(configuration.maxRenderSeconds) are rendered",
                 hint: "Cut it into pieces.")
         }
         return Int((seconds * 25).rounded(.up))
@@ -215,7 +199,7 @@ actor RenderQueue: Service {
 
     /// Somebody's jobs, the newest first.
     func jobs(of owner: String) async throws -> [(job: RenderJob, framesDone: Int)] {
-        try await store.jobs(of: owner, limit: settings.kept).map { ($0, done($0)) }
+        try await store.jobs(of: owner, limit: configuration.maxKeptRenders).map { ($0, done($0)) }
     }
 
     private func done(_ job: RenderJob) -> Int {
@@ -235,7 +219,7 @@ actor RenderQueue: Service {
     }
 
     private func removeExpired() async throws {
-        let time = Date(timeIntervalSinceNow: -(settings.keeping / .seconds(1)))
+        let time = Date(timeIntervalSinceNow: -3600 * Double(configuration.renderKeepHours))
         for id in try await store.ids(endedBefore: time) { _ = try await remove(id) }
     }
 }

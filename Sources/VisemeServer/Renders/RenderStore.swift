@@ -32,8 +32,7 @@ struct RenderStore: Sendable {
         var migrations = DatabaseMigrator()
         migrations.registerMigration("1") { database in
             try database.create(table: RenderJob.databaseTableName) { table in
-                table.autoIncrementedPrimaryKey("number")
-                table.column("id", .text).notNull().unique()
+                table.primaryKey("id", .text)
                 table.column("owner", .text).notNull()
                 table.column("avatar", .text).notNull()
                 table.column("createdAt", .datetime).notNull()
@@ -49,6 +48,20 @@ struct RenderStore: Sendable {
             }
         }
         return migrations
+    }
+
+    /// Puts right what a server that died has left; nobody else may use the database meanwhile.
+    ///
+    /// - Parameter resultBytes: The size of a job's result, if that has its final name.
+    /// - Returns: The ids of all jobs.
+    func recover(resultBytes: (String) -> Int?) throws -> Set<String> {
+        try pool.write { database in
+            let running = RenderJob.filter(Column("state") == RenderJob.State.running.rawValue)
+            for job in try running.fetchAll(database) {
+                _ = try Self.update(job, .recover(resultBytes: resultBytes(job.id)), in: database)
+            }
+            return Set(try RenderJob.select(Column("id"), as: String.self).fetchAll(database))
+        }
     }
 
     /// Adds a job, unless its key was used before or `limit` jobs wait or run already.
@@ -70,7 +83,7 @@ struct RenderStore: Sendable {
     func startNext() async throws -> RenderJob? {
         try await pool.write { database in
             let waiting = RenderJob.filter(Column("state") == RenderJob.State.queued.rawValue)
-            guard let job = try waiting.order(Column("number")).fetchOne(database) else { return nil }
+            guard let job = try waiting.order(Column.rowID).fetchOne(database) else { return nil }
             return try Self.update(job, .start, in: database)
         }
     }
@@ -101,20 +114,8 @@ struct RenderStore: Sendable {
     /// Somebody's jobs, the newest first.
     func jobs(of owner: String, limit: Int) async throws -> [RenderJob] {
         try await pool.read { database in
-            try RenderJob.filter(Column("owner") == owner).order(Column("number").desc).limit(limit).fetchAll(database)
+            try RenderJob.filter(Column("owner") == owner).order(Column.rowID.desc).limit(limit).fetchAll(database)
         }
-    }
-
-    /// Jobs in a state, the oldest first.
-    func jobs(in state: RenderJob.State) async throws -> [RenderJob] {
-        try await pool.read { database in
-            try RenderJob.filter(Column("state") == state.rawValue).order(Column("number")).fetchAll(database)
-        }
-    }
-
-    /// The ids of all jobs.
-    func ids() async throws -> Set<String> {
-        try await pool.read { Set(try RenderJob.select(Column("id"), as: String.self).fetchAll($0)) }
     }
 
     /// The ids of jobs that ended before a time.

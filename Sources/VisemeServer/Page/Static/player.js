@@ -10,7 +10,7 @@ const least = 0.18, most = 0.45;
  * @param {number} ahead seconds @param {number} target seconds
  */
 export function steer(ahead, target) {
-  if (ahead > target + 0.8) return null;
+  if (ahead > target + 0.5) return null;
   if (ahead > target + 0.12) return 1.1;
   if (ahead < target - 0.1) return 0.95;
   return 1;
@@ -63,8 +63,11 @@ export class Player {
     }
   }
 
-  /** Leaves out what has come and was not shown. */
-  skip() { this.#skips = true; }
+  /** Runs through what has come and was not shown, without a sound. (A jump would take longer: it decodes from a key frame on.) */
+  skip() {
+    this.#skips = true;
+    this.#video.volume = 0;
+  }
 
   /** Seconds between what is shown and the newest that has come. */
   get behind() {
@@ -121,16 +124,19 @@ export class Player {
     const video = this.#video;
     const { buffered } = video;
     if (!buffered.length) return;
+    // What once was a bad moment is not one for ever.
+    this.#target = Math.max(least, this.#target - 0.0005);
     const end = buffered.end(buffered.length - 1), start = buffered.start(buffered.length - 1);
+    const ahead = end - video.currentTime;
     // Who comes late to a session begins at the newest picture, not at zero.
-    const isOutside = video.currentTime < start || video.currentTime > end;
-    const rate = steer(end - video.currentTime, this.#target);
-    if (isOutside || this.#skips || rate === null) {
-      video.currentTime = Math.max(start, end - (this.#skips ? 0.05 : this.#target));
+    const isOutside = ahead < 0 || video.currentTime < start;
+    if (this.#skips && ahead < 0.12) {
       this.#skips = false;
-    } else if (video.playbackRate !== rate) {
-      video.playbackRate = rate;
+      video.volume = 1;
     }
+    const rate = this.#skips ? 4 : steer(ahead, this.#target);
+    if (isOutside || rate === null) video.currentTime = Math.max(start, end - this.#target);
+    else if (video.playbackRate !== rate) video.playbackRate = rate;
   }
 
   #starved = () => { if (this.#isPlaying) this.#target = Math.min(most, this.#target + 0.05); };
@@ -140,6 +146,7 @@ export class Player {
   #frame = (now) => {
     this.#shown.push(now);
     if (this.#shown.length > 100) this.#shown.shift();
+    this.#steer();
     this.#video.requestVideoFrameCallback(this.#frame);
   };
 }

@@ -57,9 +57,9 @@ export class Session extends EventTarget {
   finish() { return this.#send('finish', { method: 'POST' }); }
 
   /** Stops speaking, and leaves out what was not shown yet. */
-  async interrupt() {
-    await this.#send('interrupt', { method: 'POST' });
+  interrupt() {
     this.#player.skip();
+    return this.#send('interrupt', { method: 'POST' });
   }
 
   get figures() {
