@@ -50,7 +50,15 @@ public struct Server: Service {
     }
 
     /// Serves until it is shut down.
-    public func run() async throws { try await application().run() }
+    public func run() async throws {
+        let application = application()
+        try await withGracefulShutdownHandler {
+            try await application.run()
+        } onGracefulShutdown: {
+            // At once: the connections end when the sessions do.
+            Task { [sessions] in await sessions.stop() }
+        }
+    }
 
     /// Every area adds its own routes.
     func router() -> Router<ServerContext> {
@@ -58,7 +66,7 @@ public struct Server: Service {
         router.add(middleware: SecurityHeadersMiddleware())
         router.add(middleware: FailureMiddleware(metrics: metrics))
         router.add(middleware: AccessMiddleware(configuration: configuration))
-        HealthRoutes(readiness: readiness, metrics: metrics, sessions: sessions).add(to: router)
+        HealthRoutes(readiness: readiness, metrics: metrics, sessions: sessions, renders: renders).add(to: router)
         AvatarRoutes(library: library).add(to: router)
         SessionRoutes(sessions: sessions, library: library, media: media, configuration: configuration).add(to: router)
         RenderRoutes(queue: renders, configuration: configuration, library: library).add(to: router)

@@ -13,7 +13,7 @@ final class IdleLoop: Sendable {
 
     /// Pictures until the template repeats: there and back, as often as a group needs.
     let period: Int
-    private let groups = Mutex<[Int: [EncodedUnit.Picture]]>([:])
+    private let groups = Mutex<(pictures: [Int: [EncodedUnit.Picture]], bytes: Int)>(([:], 0))
 
     /// Describes the loop of a template.
     ///
@@ -29,20 +29,29 @@ final class IdleLoop: Sendable {
     /// A picture, where its group is there.
     func picture(at position: Int) -> EncodedUnit.Picture? {
         let index = position % period
-        return groups.withLock { $0[index / Self.length]?[index % Self.length] }
+        return groups.withLock { $0.pictures[index / Self.length]?[index % Self.length] }
     }
 
-    /// Encodes all groups, as far as the budget goes.
-    func fill(from engine: Engine, by encoder: LiveEncoder) async throws {
-        var bytes = 0
-        for start in stride(from: 0, to: period, by: Self.length) where bytes < Self.budget {
-            var group: [EncodedUnit.Picture] = []
-            for position in start..<min(period, start + Self.length) {
-                let frame = try await engine.templateFrame(at: position)
-                group.append(try await encoder.picture(frame.picture, isKey: position == start))
+    /// Encodes all groups, as far as the budget goes: as many at once as there are encoders.
+    func fill(from engine: Engine, by encoders: [LiveEncoder]) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            for (lane, encoder) in encoders.enumerated() {
+                tasks.addTask {
+                    for start in stride(from: lane * Self.length, to: self.period, by: encoders.count * Self.length) {
+                        guard self.groups.withLock({ $0.bytes < Self.budget }) else { return }
+                        var group: [EncodedUnit.Picture] = []
+                        for position in start..<min(self.period, start + Self.length) {
+                            let frame = try await engine.templateFrame(at: position)
+                            group.append(try await encoder.picture(frame.picture, isKey: position == start))
+                        }
+                        self.groups.withLock { [group] in
+                            $0.pictures[start / Self.length] = group
+                            $0.bytes += group.reduce(0) { $0 + $1.data.count }
+                        }
+                    }
+                }
             }
-            bytes += group.reduce(0) { $0 + $1.data.count }
-            groups.withLock { [group] in $0[start / Self.length] = group }
+            try await tasks.waitForAll()
         }
     }
 }

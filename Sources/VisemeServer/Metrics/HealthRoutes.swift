@@ -11,7 +11,7 @@ final class Readiness: Sendable {
     /// Whether an inference has run.
     var isReady: Bool { state.withLock { $0 } }
 
-    /// Loads an avatar and speaks with it, once.
+    /// Loads the default avatar, speaks with it once, and encodes its template.
     func warmUp(_ library: AvatarLibrary) async throws {
         let avatar = try await library.load(try await library.defaultID())
         var settings = LiveSession.Settings()
@@ -20,6 +20,8 @@ final class Readiness: Sendable {
         try await session.push((0..<4800).map { Float($0 % 160) / 160 - 0.5 })
         await session.end()
         for try await _ in session.units {}
+        // Until then every idle session would encode the same pictures.
+        await avatar.isFilled()
         state.withLock { $0 = true }
     }
 }
@@ -36,6 +38,7 @@ struct HealthRoutes: Sendable {
     let readiness: Readiness
     let metrics: Metrics
     let sessions: Sessions
+    let renders: RenderQueue
 
     /// Adds the routes.
     func add(to routes: some RouterMethods<ServerContext>) {
@@ -45,7 +48,7 @@ struct HealthRoutes: Sendable {
             return Response.json(Ready(ready: isReady), status: isReady ? .ok : .serviceUnavailable)
         }
         routes.get("/metrics") { _, _ in
-            let gauges = await sessions.gauges() + [("resident_bytes", Double(Metrics.residentBytes()))]
+            let gauges = await sessions.gauges() + renders.gauges() + [("resident_bytes", Double(Metrics.residentBytes()))]
             return Response(
                 status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
                 body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text(gauges: gauges))))

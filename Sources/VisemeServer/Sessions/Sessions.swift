@@ -36,6 +36,8 @@ actor Sessions: Service {
         } onGracefulShutdown: {
             Task { await self.stop() }
         }
+        // Whoever stopped the sessions early still waits for the rest of the server. Only cancellation throws here.
+        try? await gracefulShutdown()
     }
 
     private func run(_ session: Session) async {
@@ -50,7 +52,8 @@ actor Sessions: Service {
         sessions[session.id] = nil
     }
 
-    private func stop() async {
+    /// Ends all sessions, and begins none any more.
+    func stop() async {
         isStopping = true
         begin.finish()
         for session in sessions.values { await session.end() }
