@@ -13,9 +13,9 @@ here=$server/v1/sessions/$(field id <<<"$session")
 secret="Viseme-Session-Secret: $(field secret <<<"$session")"
 # Where there is a screen: ffplay -fflags nobuffer -headers "$secret"$'\r\n' "$here/stream.ts"
 call --header "$secret" --no-buffer --output live.ts "$here/stream.ts" &
-call --header "$secret" --header 'Content-Type: audio/wav' --data-binary "@$speech" "$here/audio"
-echo
-sleep 3 # what was taken last is still being spoken
+receipt=$(call --header "$secret" --header 'Content-Type: audio/wav' --data-binary "@$speech" "$here/audio")
+echo "$receipt"
+sleep "$(field seconds <<<"$receipt")" # all of it was taken; now it is being spoken
 call --header "$secret" --request DELETE "$here"
 wait
 echo live.ts

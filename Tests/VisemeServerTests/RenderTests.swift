@@ -143,6 +143,8 @@ struct RenderTests {
                 return try await group.reduce(into: []) { $0.append($1) }
             }
             #expect(answers.allSatisfy { $0.failure == nil }, "\(answers.map { String(buffer: $0.body) })")
+            let figures = String(buffer: try await client.get("/metrics").body)
+            #expect(figures.contains("viseme_renders_kept 1.0\n"), "\(figures)")
             let ids = try answers.map { try job($0).id }
             #expect(Set(ids).count == 1)
             #expect(answers.count { $0.status == .accepted } == 1 && answers.count { $0.status == .ok } == 7)

@@ -218,6 +218,16 @@ actor RenderQueue: Service {
         return true
     }
 
+    /// Figures for `/metrics`.
+    func gauges() async -> [(name: String, value: Double)] {
+        // Without the database there is nothing to tell, and its error is told elsewhere.
+        guard let counts = try? await store.counts() else { return [] }
+        return [
+            ("renders_running", Double(running.count)), ("renders_waiting", Double(max(0, counts.open - running.count))),
+            ("renders_kept", Double(counts.all)),
+        ]
+    }
+
     private func removeExpired() async throws {
         let time = Date(timeIntervalSinceNow: -3600 * Double(configuration.renderKeepHours))
         for id in try await store.ids(endedBefore: time) { _ = try await remove(id) }

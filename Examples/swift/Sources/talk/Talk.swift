@@ -19,8 +19,8 @@ enum Talk {
         var framesTotal: Int
     }
 
-    struct Status: Decodable {
-        var state: String
+    struct Receipt: Decodable {
+        var seconds: Double
     }
 
     struct Refusal: Decodable, Error {
@@ -56,8 +56,10 @@ enum Talk {
         let here = "/v1/sessions/\(session.id)"
         print("watch: ffplay -fflags nobuffer '\(server)\(here)/stream.ts?secret=\(session.secret)'")
         let secret = ["Viseme-Session-Secret": session.secret]
-        let receipt = try await call("POST", "\(here)/audio", speech, secret)
-        print(String(decoding: receipt, as: UTF8.self))
+        let receipt = try JSONDecoder().decode(
+            Receipt.self, from: try await call("POST", "\(here)/audio", speech, secret))
+        // All of it was taken; now it is being spoken.
+        try await Task.sleep(for: .seconds(receipt.seconds))
         _ = try await call("DELETE", here, nil, secret)
     }
 

@@ -10,7 +10,9 @@ const least = 0.18, most = 0.45;
  * @param {number} ahead seconds @param {number} target seconds
  */
 export function steer(ahead, target) {
-  if (ahead > target + 0.5) return null;
+  // A jump decodes from a key frame on: on a machine that is late already it costs more than it gains.
+  if (ahead > target + 1.5) return null;
+  if (ahead > target + 0.4) return 1.5;
   if (ahead > target + 0.12) return 1.1;
   if (ahead < target - 0.1) return 0.95;
   return 1;
