@@ -1,9 +1,12 @@
 // Injected before the page by the test: records what is played and what is shown. The page itself knows nothing of it.
 (() => {
-  const probe = window.probe = { frames: [], chunks: [], marks: {}, area: null };
+  const probe = window.probe = { frames: [], chunks: [], arrivals: [], marks: {}, area: null };
   const append = SourceBuffer.prototype.appendBuffer;
   SourceBuffer.prototype.appendBuffer = function (data) {
-    if (probe.chunks.length < 4000) probe.chunks.push(new Uint8Array(data.buffer ?? data).slice());
+    if (probe.chunks.length < 4000) {
+      probe.chunks.push(new Uint8Array(data.buffer ?? data).slice());
+      probe.arrivals.push(performance.now());
+    }
     return append.call(this, data);
   };
   const canvas = new OffscreenCanvas(64, 48);

@@ -25,7 +25,7 @@ export class Player {
   #opened;
   #timer;
   #target = least;
-  #skips = false;
+  #silentUntil;
   #isPlaying = false;
   #shown = [];
 
@@ -65,9 +65,14 @@ export class Player {
     }
   }
 
-  /** Runs through what has come and was not shown, without a sound. (A jump would take longer: it decodes from a key frame on.) */
+  /**
+   * Is silent until what has come by now was shown, and hurries there. Neither a jump, which decodes from a key frame on, nor a
+   * greater hurry, which lets the decoder run dry, would be there sooner.
+   */
   skip() {
-    this.#skips = true;
+    const { buffered } = this.#video;
+    if (!buffered.length) return;
+    this.#silentUntil = buffered.end(buffered.length - 1) + 0.2;
     this.#video.volume = 0;
   }
 
@@ -132,11 +137,11 @@ export class Player {
     const ahead = end - video.currentTime;
     // Who comes late to a session begins at the newest picture, not at zero.
     const isOutside = ahead < 0 || video.currentTime < start;
-    if (this.#skips && ahead < 0.12) {
-      this.#skips = false;
+    if (video.currentTime > this.#silentUntil) {
+      this.#silentUntil = undefined;
       video.volume = 1;
     }
-    const rate = this.#skips ? 4 : steer(ahead, this.#target);
+    const rate = this.#silentUntil && ahead > 0.2 ? 1.5 : steer(ahead, this.#target);
     if (isOutside || rate === null) video.currentTime = Math.max(start, end - this.#target);
     else if (video.playbackRate !== rate) video.playbackRate = rate;
   }
@@ -148,7 +153,6 @@ export class Player {
   #frame = (now) => {
     this.#shown.push(now);
     if (this.#shown.length > 100) this.#shown.shift();
-    this.#steer();
     this.#video.requestVideoFrameCallback(this.#frame);
   };
 }
