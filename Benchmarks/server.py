@@ -61,7 +61,6 @@ class Session:
     def speak(self, samples, rate, until):
         while time.time() < until:
             self.ask("POST", f"{self.path}/audio?format=s16le&rate={rate}", samples, self.headers)
-        self.ask("POST", f"{self.path}/interrupt", None, self.headers)
 
 
 def main():
@@ -70,8 +69,7 @@ def main():
     parser.add_argument("--sessions", type=int, default=8)
     parser.add_argument("--speaking", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--settle", type=float, default=15, help="until the shared loop is encoded")
-    parser.add_argument("--viewers", type=int, default=1)
+    parser.add_argument("--settle", type=float, default=3, help="seconds before")
     options = parser.parse_args()
     with wave.open(os.path.join(ROOT, "samples/hello.wav")) as file:
         rate, samples = file.getframerate(), file.readframes(file.getnframes())
@@ -93,6 +91,8 @@ def main():
         time.sleep(options.seconds)
         took, busy = time.time() - start, processor_seconds(server.pid) - busy
         time.sleep(1.2)
+        for session in sessions[:options.speaking]:
+            session.ask("POST", f"{session.path}/interrupt", None, session.headers)
         rows = []
         for session, first, bytes_before in zip(sessions, before, sent):
             units = session.status["units"] - first["units"]

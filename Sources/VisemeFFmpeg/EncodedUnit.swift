@@ -56,7 +56,9 @@ public struct LiveFormat: Sendable {
     public var codecs: String {
         // The sequence parameter set begins with profile, constraints and level.
         let bytes = [UInt8](video.extradata)
-        let start = (0..<max(0, bytes.count - 7)).first { bytes[$0...].starts(with: [0, 0, 1]) && bytes[$0 + 3] & 31 == 7 }
+        let start = (0..<max(0, bytes.count - 7)).first {
+            bytes[$0...].starts(with: [0, 0, 1]) && bytes[$0 + 3] & 31 == 7
+        }
         let profile = start.map { bytes[($0 + 4)..<($0 + 7)].map { String(format: "%02x", $0) }.joined() }
         return "avc1.\(profile ?? "64001f"),mp4a.40.2"
     }

@@ -69,7 +69,8 @@ public actor LiveMuxer {
             // Of the sound before the first picture nothing is wanted.
             guard start >= 0 else { continue }
             try write(
-                sound.data, to: Muxer.audioStream, start: start, length: sound.samples, unit: Int32(format.rate), isKey: true)
+                sound.data, to: Muxer.audioStream, start: start, length: sound.samples, unit: Int32(format.rate),
+                isKey: true)
         }
         if let picture = unit.picture {
             let start = (unit.index - first) * 3600 + priming * 90_000 / format.rate

@@ -10,12 +10,13 @@ struct ConfigurationTests {
     func layers() async throws {
         try await withTemporaryFolder { folder in
             let file = folder.appending(path: "server.json")
-            try Data(#"{"maxSessions": 3, "voice": "de", "apiKeys": [{"name": "me", "sha256": "\#(String(repeating: "a", count: 64))"}]}"#.utf8)
-                .write(to: file)
+            let key = #"{"name": "me", "sha256": "\#(String(repeating: "a", count: 64))"}"#
+            try Data(#"{"maxSessions": 3, "voice": "de", "apiKeys": [\#(key)]}"#.utf8).write(to: file)
             let loaded = try ServerConfiguration.load(
                 file: file,
                 environment: [
-                    "VISEME_MAX_SESSIONS": "5", "VISEME_AVATARS": "a:b", "VISEME_ALLOW_OPEN_ACCESS": "true", "VISEME_CORES": "9",
+                    "VISEME_MAX_SESSIONS": "5", "VISEME_AVATARS": "a:b", "VISEME_ALLOW_OPEN_ACCESS": "true",
+                    "VISEME_CORES": "9",
                 ])
             #expect(loaded.maxSessions == 5 && loaded.voice == "de" && loaded.avatars == ["a", "b"])
             #expect(loaded.allowOpenAccess && loaded.apiKeys.map(\.name) == ["me"] && loaded.port == 8080)

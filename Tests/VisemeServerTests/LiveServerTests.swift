@@ -9,7 +9,9 @@ import Viseme
 import VisemeFFmpeg
 @testable import VisemeServer
 
-@Suite("Live sessions", .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"), .serialized)
+@Suite(
+    "Live sessions", .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"),
+    .serialized)
 struct LiveServerTests {
     private let samples = "/audio?format=s16le&rate=16000"
 
@@ -21,7 +23,9 @@ struct LiveServerTests {
         return Data(answer.body.readableBytesView)
     }
 
-    @Test("Speech in, video out: as long as the sound, the mouth moves while it speaks and is idle after an interruption", arguments: ["mp4", "ts"])
+    @Test(
+        "Speech in, video out: as long as the sound, the mouth moves while it speaks and is idle after an interruption",
+        arguments: ["mp4", "ts"])
     func speaking(kind: String) async throws {
         try await TinyServer.test { client in
             let session = try await client.begin()
@@ -35,13 +39,16 @@ struct LiveServerTests {
             try await Task.sleep(for: .milliseconds(1500))
             #expect(try await client.post(session.path + "/interrupt", session.headers).status == .noContent)
             try await Task.sleep(for: .milliseconds(1200))
-            #expect(try await client.execute(uri: session.path, method: .delete, headers: session.headers).status == .noContent)
+            #expect(
+                try await client.execute(uri: session.path, method: .delete, headers: session.headers).status
+                    == .noContent)
             let data = try await streamed
 
             try await withTemporaryFolder { folder in
                 let file = folder.appending(path: "out.\(kind)")
                 try data.write(to: file)
-                #expect(try await complaints(of: "ffmpeg", ["-v", "warning", "-i", file.path, "-f", "null", "-"]).isEmpty)
+                #expect(
+                    try await complaints(of: "ffmpeg", ["-v", "warning", "-i", file.path, "-f", "null", "-"]).isEmpty)
                 let summary = try await FFmpeg().probe(file)
                 let (video, audio) = (try #require(summary.video), try #require(summary.audio))
                 #expect(video.codec == "h264" && audio.codec == "aac" && audio.rate == 48_000)
@@ -88,7 +95,8 @@ struct LiveServerTests {
                 let answer = try await client.execute(
                     uri: session.path + samples, method: .post, headers: session.headers, body: body)
                 #expect(answer.status == .accepted)
-                seconds += try JSONDecoder().decode(SpeechInput.Receipt.self, from: Data(answer.body.readableBytesView)).seconds
+                seconds += try JSONDecoder().decode(SpeechInput.Receipt.self, from: Data(answer.body.readableBytesView))
+                    .seconds
             }
             #expect(seconds > 0.5 && seconds < 0.61)
             #expect(try await client.post(session.path + "/finish", session.headers).status == .noContent)
@@ -97,7 +105,9 @@ struct LiveServerTests {
 
     @Test("Text is spoken where there is a program for it, and without one the answer says so")
     func text() async throws {
-        try await TinyServer.test { $0.speechCommand = ["no-such-program", "{voice}"] } _: { client in
+        try await TinyServer.test {
+            $0.speechCommand = ["no-such-program", "{voice}"]
+        } _: { client in
             let session = try await client.begin()
             let answer = try await client.post(session.path + "/say", session.headers, #"{"text": "hello"}"#)
             #expect(answer.status == .notImplemented && answer.failure == "unavailable")
@@ -107,20 +117,28 @@ struct LiveServerTests {
             let wave = folder.appending(path: "speech.wav")
             var speech = tone(seconds: 0.6)
             let body = speech.readBytes(length: speech.readableBytes) ?? []
-            func little(_ value: Int, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
-            let header = Array("RIFF".utf8) + little(36 + body.count, 4) + Array("WAVEfmt ".utf8) + little(16, 4)
+            func little(_ value: Int, _ count: Int) -> [UInt8] {
+                (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+            }
+            let header =
+                Array("RIFF".utf8) + little(36 + body.count, 4) + Array("WAVEfmt ".utf8) + little(16, 4)
                 + little(1, 2) + little(1, 2) + little(16_000, 4) + little(32_000, 4) + little(2, 2) + little(16, 2)
                 + Array("data".utf8) + little(body.count, 4)
             try Data(header + body).write(to: wave)
             let script = folder.appending(path: "speak")
-            try Data("#!/bin/sh\ncat >'\(folder.path)/text'\necho \"$1\" >'\(folder.path)/voice'\ncat '\(wave.path)'\n".utf8).write(to: script)
+            try Data(
+                "#!/bin/sh\ncat >'\(folder.path)/text'\necho \"$1\" >'\(folder.path)/voice'\ncat '\(wave.path)'\n".utf8
+            ).write(to: script)
             try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script.path)
-            try await TinyServer.test { $0.speechCommand = [script.path, "{voice}"] } _: { client in
+            try await TinyServer.test {
+                $0.speechCommand = [script.path, "{voice}"]
+            } _: { client in
                 let session = try await client.begin()
                 let answer = try await client.post(
                     session.path + "/say", session.headers, #"{"text": "say $(this); \"now\"", "voice": "en-gb"}"#)
                 #expect(answer.status == .accepted, "\(String(buffer: answer.body))")
-                let receipt = try JSONDecoder().decode(SpeechInput.Receipt.self, from: Data(answer.body.readableBytesView))
+                let receipt = try JSONDecoder().decode(
+                    SpeechInput.Receipt.self, from: Data(answer.body.readableBytesView))
                 #expect(abs(receipt.seconds - 0.6) < 0.05)
             }
             #expect(try String(contentsOf: folder.appending(path: "text"), encoding: .utf8) == "say $(this); \"now\"")
@@ -161,7 +179,9 @@ struct LiveServerTests {
             let third = try await client.execute(
                 uri: session.path + samples, method: .post, headers: session.headers, body: tone(seconds: 0.2))
             #expect(third.status == .accepted)
-            #expect(try JSONDecoder().decode(SpeechInput.Receipt.self, from: Data(await long.body.readableBytesView)).isInterrupted)
+            #expect(
+                try JSONDecoder().decode(SpeechInput.Receipt.self, from: Data(await long.body.readableBytesView))
+                    .isInterrupted)
         }
     }
 }

@@ -38,11 +38,12 @@ struct RawClient: Sendable {
         let all = Array(bytes)
         var done = 0
         while done < all.count {
-            let count = all.withUnsafeBytes {
+            let count = all.withUnsafeBytes { bytes in
+                guard let base = bytes.baseAddress else { return 0 }
                 #if canImport(Glibc)
-                    Glibc.send(descriptor, $0.baseAddress! + done, all.count - done, Int32(MSG_NOSIGNAL))
+                    return Glibc.send(descriptor, base + done, all.count - done, Int32(MSG_NOSIGNAL))
                 #else
-                    Darwin.send(descriptor, $0.baseAddress! + done, all.count - done, 0)
+                    return Darwin.send(descriptor, base + done, all.count - done, 0)
                 #endif
             }
             guard count > 0 else { return }

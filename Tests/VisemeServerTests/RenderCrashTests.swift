@@ -16,79 +16,6 @@ import VisemeFFmpeg
 
 @Suite("Render jobs and SIGKILL", .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
 struct RenderCrashTests {
-    /// `viseme serve` as a process of its own.
-    private struct Served: Sendable {
-        /// Only started, signalled and waited for.
-        let process: Process
-        let address: String
-
-        init(data: URL) async throws {
-            process = Process()
-            let program: URL = try #require(Self.program, "the program 'viseme' is not beside the tests")
-            process.executableURL = program
-            process.arguments = ["serve", "--port", "0", "--avatars", TinyServer.packs.path, "--data", data.path]
-            var variables = ProcessInfo.processInfo.environment
-            variables["VISEME_ONNXRUNTIME"] = Repository.onnxRuntime
-            variables["VISEME_DEFAULT_AVATAR"] = "tiny"
-            process.environment = variables
-            let output = Pipe()
-            process.standardOutput = output
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-            // One line, or nothing if it ends.
-            let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-            address = try #require(line.firstMatch(of: /http:\S+/).map { String($0.output) }, "\(line)")
-        }
-
-        /// Ends it as the kernel would when memory is short.
-        func kill() {
-            #if canImport(Glibc)
-                Glibc.kill(process.processIdentifier, SIGKILL)
-            #else
-                Darwin.kill(process.processIdentifier, SIGKILL)
-            #endif
-            process.waitUntilExit()
-        }
-
-        func stop() -> Int32 {
-            process.terminate()
-            process.waitUntilExit()
-            return process.terminationStatus
-        }
-
-        private static let program: URL? = {
-            for bundle in [Bundle.main] + Bundle.allBundles {
-                var folder = bundle.bundleURL
-                for _ in 0..<6 {
-                    let candidate = folder.appending(path: "viseme")
-                    if FileManager.default.isExecutableFile(atPath: candidate.path) { return candidate }
-                    folder = folder.deletingLastPathComponent()
-                }
-            }
-            return nil
-        }()
-
-        func post(_ body: Data, key: String) async throws -> RenderRoutes.Document {
-            var request = URLRequest(url: try #require(URL(string: "\(address)/v1/renders?avatar=tiny")))
-            request.httpMethod = "POST"
-            request.httpBody = body
-            request.setValue(key, forHTTPHeaderField: "Idempotency-Key")
-            return try await document(RenderRoutes.Document.self, request)
-        }
-
-        func list() async throws -> [RenderRoutes.Document] {
-            let url = try #require(URL(string: "\(address)/v1/renders"))
-            return try await document(RenderRoutes.List.self, URLRequest(url: url)).renders
-        }
-
-        private func document<Value: Decodable>(_ type: Value.Type, _ request: URLRequest) async throws -> Value {
-            let (data, _) = try await URLSession.shared.data(for: request)
-            let decoder = JSONDecoder()
-            decoder.dateDecodingStrategy = .iso8601
-            return try decoder.decode(type, from: data)
-        }
-    }
-
     @Test("Whenever the server is killed while it works on 20 jobs, all 20 finish, each once")
     func killed() async throws {
         try await withTemporaryFolder { folder in
@@ -114,7 +41,7 @@ struct RenderCrashTests {
 
             while finished.count < 20 {
                 try #require(kills < 40, "20 jobs do not come to an end: \(finished.count) finished")
-                let server = try await Served(data: data)
+                let server = try await ServedProcess(data: data)
                 // Longer each time: on a slow machine, too, something gets done in the end.
                 let life = Duration.milliseconds(Int.random(in: 50...400, using: &random) + 60 * kills)
                 let kill = Task {
@@ -134,7 +61,7 @@ struct RenderCrashTests {
             }
             #expect(accepted.count == 20)
 
-            let server = try await Served(data: data)
+            let server = try await ServedProcess(data: data)
             let jobs = try await server.list()
             #expect(Set(jobs.map(\.id)) == Set(accepted.keys), "nothing accepted is lost, and nothing is there twice")
             #expect(jobs.allSatisfy { $0.state == .finished })
@@ -149,5 +76,27 @@ struct RenderCrashTests {
             }
             print("killed \(kills) times")
         }
+    }
+}
+
+extension ServedProcess {
+    fileprivate func post(_ body: Data, key: String) async throws -> RenderRoutes.Document {
+        var request = URLRequest(url: try #require(URL(string: "\(address)/v1/renders?avatar=tiny")))
+        request.httpMethod = "POST"
+        request.httpBody = body
+        request.setValue(key, forHTTPHeaderField: "Idempotency-Key")
+        return try await document(RenderRoutes.Document.self, request)
+    }
+
+    fileprivate func list() async throws -> [RenderRoutes.Document] {
+        let url = try #require(URL(string: "\(address)/v1/renders"))
+        return try await document(RenderRoutes.List.self, URLRequest(url: url)).renders
+    }
+
+    private func document<Value: Decodable>(_ type: Value.Type, _ request: URLRequest) async throws -> Value {
+        let (data, _) = try await URLSession.shared.data(for: request)
+        let decoder = JSONDecoder()
+        decoder.dateDecodingStrategy = .iso8601
+        return try decoder.decode(type, from: data)
     }
 }

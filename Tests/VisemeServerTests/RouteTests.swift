@@ -14,7 +14,8 @@ struct RouteTests {
     func avatars() async throws {
         try await TinyServer.test { client in
             let list = try await client.get("/v1/avatars")
-            let avatars = try JSONDecoder().decode(AvatarRoutes.List.self, from: Data(list.body.readableBytesView)).avatars
+            let avatars = try JSONDecoder().decode(AvatarRoutes.List.self, from: Data(list.body.readableBytesView))
+                .avatars
             let tiny = try #require(avatars.first { $0.id == "tiny" })
             #expect(tiny.width == 160 && tiny.height == 120 && tiny.frames == 6 && !tiny.consent.isEmpty)
             let picture = try await client.get("/v1/avatars/tiny/preview.png")
@@ -47,14 +48,20 @@ struct RouteTests {
                 (.post, path + "/say", secret, #"{"text": " "}"#, .badRequest, "usage"),
                 (.post, path + "/say", secret, #"{"txt": "a"}"#, .badRequest, "usage"),
                 (.post, path + "/say", secret, #"{"text": "a", "voice": "-x; rm"}"#, .badRequest, "usage"),
-                (.post, path + "/say", secret, #"{"text": "\#(String(repeating: "a", count: 2001))"}"#, .contentTooLarge, "too-large"),
+                (
+                    .post, path + "/say", secret, #"{"text": "\#(String(repeating: "a", count: 2001))"}"#,
+                    .contentTooLarge, "too-large"
+                ),
                 (.post, path + "/audio", secret, "", .badRequest, "bad-data"),
                 (.post, path + "/audio", secret, String(repeating: "garbage", count: 40_000), .badRequest, "bad-data"),
                 (.post, path + "/audio", secret, "#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", .badRequest, "bad-data"),
                 (.post, path + "/audio?format=s16le", secret, "", .badRequest, "usage"),
                 (.post, path + "/audio?format=s16le&rate=7", secret, "", .badRequest, "usage"),
                 (.post, path + "/audio?format=s24be&rate=16000", secret, "", .badRequest, "usage"),
-                (.post, path + "/audio?format=s16le&rate=16000&channels=999999999999999999999", secret, "", .badRequest, "usage"),
+                (
+                    .post, path + "/audio?format=s16le&rate=16000&channels=999999999999999999999", secret, "",
+                    .badRequest, "usage"
+                ),
                 (.get, path + "/stream.mp4", [:], "", .unauthorized, "unauthorized"),
                 (.get, path + "/events?secret=none", [:], "", .notFound, "not-found"),
                 (.get, "/health", [.origin: "https://evil.example"], "", .forbidden, "forbidden"),
@@ -73,7 +80,9 @@ struct RouteTests {
     @Test("Keys open the API, secrets their session; the page and the health stay open")
     func keys() async throws {
         let key = ServerConfiguration.APIKey(name: "me", sha256: ModelFile.sha256(of: Data("open sesame".utf8)))
-        try await TinyServer.test { $0.apiKeys = [key] } _: { client in
+        try await TinyServer.test {
+            $0.apiKeys = [key]
+        } _: { client in
             for headers in [[:], [.authorization: "Bearer wrong"], [.authorization: "open sesame"]] as [HTTPFields] {
                 for uri in ["/v1/avatars", "/metrics"] {
                     let answer = try await client.get(uri, headers)
@@ -89,7 +98,9 @@ struct RouteTests {
 
     @Test("Only named origins and hosts are answered")
     func origins() async throws {
-        try await TinyServer.test { $0.allowedOrigins = ["https://page.example"] } _: { client in
+        try await TinyServer.test {
+            $0.allowedOrigins = ["https://page.example"]
+        } _: { client in
             let good: HTTPFields = [.origin: "https://page.example", .accessControlRequestMethod: "POST"]
             let answer = try await client.execute(uri: "/v1/sessions", method: .options, headers: good)
             #expect(answer.status == .noContent && answer.headers[.accessControlAllowOrigin] == "https://page.example")
@@ -132,7 +143,9 @@ struct RouteTests {
 
     @Test("A session that nobody calls or watches ends")
     func expiry() async throws {
-        try await TinyServer.test { $0.sessionIdleSeconds = 1 } _: { client in
+        try await TinyServer.test {
+            $0.sessionIdleSeconds = 1
+        } _: { client in
             let session = try await client.begin()
             try await Task.sleep(for: .milliseconds(700))
             #expect(try await client.post(session.path + "/finish", session.headers).status == .noContent)
@@ -151,7 +164,8 @@ struct RouteTests {
         } _: { client in
             let session = try await client.begin()
             let uri = session.path + "/audio?format=s16le&rate=16000"
-            let long = try await client.execute(uri: uri, method: .post, headers: session.headers, body: tone(seconds: 2))
+            let long = try await client.execute(
+                uri: uri, method: .post, headers: session.headers, body: tone(seconds: 2))
             #expect(long.status == .contentTooLarge && long.failure == "too-large")
             let slow = session.path + "/audio?format=s16le&rate=8000"
             let spoken = try await client.execute(

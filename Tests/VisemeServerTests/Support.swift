@@ -80,7 +80,9 @@ extension TestClientProtocol {
 
 extension TestResponse {
     /// The code of an error.
-    var failure: String? { try? JSONDecoder().decode(FailureDocument.self, from: Data(body.readableBytesView)).error.code }
+    var failure: String? {
+        try? JSONDecoder().decode(FailureDocument.self, from: Data(body.readableBytesView)).error.code
+    }
 }
 
 /// A swelling tone as 16-bit samples at 16 kHz.

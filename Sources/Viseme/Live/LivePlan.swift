@@ -263,8 +263,8 @@ struct LivePlan: Sendable {
     private mutating func unit(_ frame: Frame?, at templatePosition: Int? = nil, sound: [Float]?) -> LiveUnit {
         defer { counts.units += 1 }
         return LiveUnit(
-            index: counts.units, frame: frame, templatePosition: templatePosition, sound: sound ?? [Float](repeating: 0, count: form.valuesPerFrame),
-            isSpeech: sound != nil)
+            index: counts.units, frame: frame, templatePosition: templatePosition,
+            sound: sound ?? [Float](repeating: 0, count: form.valuesPerFrame), isSpeech: sound != nil)
     }
 
     /// When the unit is due that comes after `count` more.

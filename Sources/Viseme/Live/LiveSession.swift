@@ -206,8 +206,8 @@ public actor LiveSession {
 
     // MARK: Working
 
-    /// Whether nothing is being drawn or encoded.
-    var isQuiet: Bool { plan.isQuiet && encoding == nil }
+    /// Whether nothing is being drawn or encoded: after the last unit what was cancelled may still be in work.
+    public var isQuiet: Bool { plan.isQuiet && encoding == nil }
 
     /// Starts whatever can be started.
     private func advance() {

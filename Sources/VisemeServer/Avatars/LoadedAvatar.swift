@@ -31,9 +31,11 @@ final class LoadedAvatar: Sendable {
         }
         let loop = IdleLoop(frames: manifest.frames)
         idleLoop = loop
-        let encoders = try [encoder] + (1..<engine.parallelism.width).map { _ in
-            try LiveEncoder(width: manifest.width, height: manifest.height, sound: Self.sound, crf: crf)
-        }
+        let encoders =
+            try [encoder]
+            + (1..<engine.parallelism.width).map { _ in
+                try LiveEncoder(width: manifest.width, height: manifest.height, sound: Self.sound, crf: crf)
+            }
         // A failure is the template's, and shows in every session as soon as it wants that picture.
         filling = Task { @concurrent in try? await loop.fill(from: engine, by: encoders) }
     }

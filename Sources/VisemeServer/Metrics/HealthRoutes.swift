@@ -48,7 +48,8 @@ struct HealthRoutes: Sendable {
             return Response.json(Ready(ready: isReady), status: isReady ? .ok : .serviceUnavailable)
         }
         routes.get("/metrics") { _, _ in
-            let gauges = await sessions.gauges() + renders.gauges() + [("resident_bytes", Double(Metrics.residentBytes()))]
+            let gauges =
+                await sessions.gauges() + renders.gauges() + [("resident_bytes", Double(Metrics.residentBytes()))]
             return Response(
                 status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
                 body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text(gauges: gauges))))

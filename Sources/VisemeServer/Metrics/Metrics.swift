@@ -48,7 +48,7 @@ final class Metrics: Sendable {
         for (name, value) in gauges { lines += ["# TYPE viseme_\(name) gauge", "viseme_\(name) \(value)"] }
         for (name, values) in state.counters.sorted(by: { $0.key < $1.key }) {
             lines.append("# TYPE viseme_\(name) counter")
-            for (labels, value) in values.sorted(by: { $0.key < $1.key }) { lines.append("viseme_\(name)\(labels) \(value)") }
+            lines += values.sorted { $0.key < $1.key }.map { "viseme_\(name)\($0.key) \($0.value)" }
         }
         for (name, histogram) in state.histograms.sorted(by: { $0.key < $1.key }) {
             lines.append("# TYPE viseme_\(name) histogram")

@@ -46,7 +46,9 @@ struct AccessMiddleware: RouterMiddleware {
 
     /// A page of another name that was made to point here must not reach a server without keys.
     private func checkHost(_ request: Request) throws {
-        guard configuration.isLocal, configuration.apiKeys.isEmpty, let authority = request.head.authority else { return }
+        guard configuration.isLocal, configuration.apiKeys.isEmpty, let authority = request.head.authority else {
+            return
+        }
         let name = Self.host(of: authority)
         guard ["127.0.0.1", "localhost", "[::1]"].contains(name) || configuration.allowedHosts.contains(name) else {
             throw VisemeError(
@@ -60,7 +62,8 @@ struct AccessMiddleware: RouterMiddleware {
         if configuration.allowedOrigins.contains(origin) { return origin }
         let parts = origin.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
         if parts.count == 3, parts[1].isEmpty, String(parts[2]) == request.head.authority { return nil }
-        throw VisemeError(.forbidden, "Pages of '\(origin)' may not use this server", hint: "Name it in \"allowedOrigins\".")
+        throw VisemeError(
+            .forbidden, "Pages of '\(origin)' may not use this server", hint: "Name it in \"allowedOrigins\".")
     }
 
     private static func host(of authority: String) -> String {

@@ -73,7 +73,8 @@ struct FailureMiddleware: RouterMiddleware {
             (failure, status) = (error, error.code.status)
             if status == .internalServerError || status.code == 507 {
                 context.logger.error("\(request.method) \(request.uri.path): \(error)")
-                failure = VisemeError(error.code, "The server failed at this request", hint: "The server's log says why.")
+                failure = VisemeError(
+                    error.code, "The server failed at this request", hint: "The server's log says why.")
             }
         case let error as any HTTPResponseError:
             status = error.status

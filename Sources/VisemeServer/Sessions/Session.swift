@@ -113,7 +113,8 @@ actor Session {
         speech.samples += samples.count
         guard speech.samples <= around.configuration.maxSpeechSeconds * 16_000 else {
             throw VisemeError(
-                .tooLarge, "The speech is longer than \(around.configuration.maxSpeechSeconds) s", hint: "Send it in parts.")
+                .tooLarge, "The speech is longer than \(around.configuration.maxSpeechSeconds) s",
+                hint: "Send it in parts.")
         }
         guard samples.allSatisfy(\.isFinite), sound.allSatisfy(\.isFinite) else {
             throw VisemeError(.badData, "The speech has samples that are no numbers")
@@ -191,7 +192,8 @@ actor Session {
     }
 
     /// Joins those who hear what the session does.
-    func listen(disconnect: @escaping @Sendable () -> Void) async throws -> (number: Int, reader: Reader<SessionStatus>) {
+    func listen(disconnect: @escaping @Sendable () -> Void) async throws -> (number: Int, reader: Reader<SessionStatus>)
+    {
         guard state != .ended else { throw ended }
         guard listeners.count < around.configuration.maxViewersPerSession else {
             throw VisemeError(.busy, "\(listeners.count) clients follow session \(id) already")
@@ -239,6 +241,8 @@ actor Session {
             let rest = try await encoder.finishSound()
             send(EncodedUnit(index: units, picture: nil, sound: place(rest)))
         }
+        // A process that ended now would take the models away from under them.
+        while await !live.isQuiet { try await Task.sleep(for: .milliseconds(10)) }
     }
 
     private func close() {
@@ -255,7 +259,9 @@ actor Session {
 
     private func give(_ unit: LiveUnit) async throws {
         let picture = unit.frame?.picture
-        if unit.frame != nil || unit.templatePosition != nil { (shown, shownTemplate) = (picture, unit.templatePosition) }
+        if unit.frame != nil || unit.templatePosition != nil {
+            (shown, shownTemplate) = (picture, unit.templatePosition)
+        }
         guard !viewers.isEmpty else {
             encoder = nil
             return

@@ -88,7 +88,8 @@ struct SessionRoutes: Sendable {
         let wish = try await request.json(Text.self)
         let text = wish.text.trimmingCharacters(in: .whitespacesAndNewlines.union(.controlCharacters))
         guard !text.isEmpty else { throw VisemeError(.usage, "There is nothing to say: \"text\" is empty") }
-        guard text.count <= configuration.maxTextCharacters, text.utf8.count <= 4 * configuration.maxTextCharacters else {
+        guard text.count <= configuration.maxTextCharacters, text.utf8.count <= 4 * configuration.maxTextCharacters
+        else {
             throw VisemeError(
                 .tooLarge, "The text is longer than \(configuration.maxTextCharacters) characters",
                 hint: "Say it sentence by sentence.")

@@ -27,8 +27,9 @@ struct SpeechCommand: Sendable {
             defaultVoice = configuration.voice
             return
         }
+        let names = candidates.compactMap(\.first).joined(separator: "', '")
         throw VisemeError(
-            .unavailable, "This server has no text-to-speech: '\(candidates.compactMap(\.first).joined(separator: "', '"))' is not there",
+            .unavailable, "This server has no text-to-speech: '\(names)' is not there",
             hint: "Install espeak-ng, or set \"speechCommand\"; speech can always be sent to …/audio.")
     }
 

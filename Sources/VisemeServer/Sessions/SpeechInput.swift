@@ -32,7 +32,8 @@ struct SpeechInput: Sendable {
             values["format"] = values["format"] ?? "s16le"
             for part in type.split(separator: ";").dropFirst() {
                 let pair = part.split(separator: "=").map { $0.trimmingCharacters(in: .whitespaces) }
-                if pair.count == 2, ["rate", "channels"].contains(pair[0]) { values[pair[0]] = values[pair[0]] ?? pair[1] }
+                guard pair.count == 2, ["rate", "channels"].contains(pair[0]) else { continue }
+                values[pair[0]] = values[pair[0]] ?? pair[1]
             }
         }
         guard !values.isEmpty else { return nil }
@@ -92,9 +93,9 @@ struct SpeechInput: Sendable {
     }
 
     /// Says a text.
-    func say(_ text: String, voice: String?, by command: SpeechCommand, _ configuration: ServerConfiguration) async throws
-        -> Receipt
-    {
+    func say(
+        _ text: String, voice: String?, by command: SpeechCommand, _ configuration: ServerConfiguration
+    ) async throws -> Receipt {
         try await speaking { speech in
             let run = try command.speak(text, voice: voice)
             defer { run.stop() }
