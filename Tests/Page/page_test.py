@@ -116,6 +116,11 @@ def check_layout(browser, screenshots):
         check(not small, f"{name}: everything that is touched is at least 36 px high {small or ''}")
         if screenshots:
             browser.screenshot(os.path.join(screenshots, f"{name}.png"), whole=phone)
+    browser.look(1280, 860, reduced=True)
+    animation = browser.evaluate("""(() => { const it = document.getElementById('status'), before = it.dataset.state;
+        it.dataset.state = 'speaking'; const name = getComputedStyle(it, '::before').animationName;
+        it.dataset.state = before; return name; })()""")
+    check(animation == "none", f"nothing moves for those who do not want it: {animation}")
     browser.look(1280, 860, "light")
 
 

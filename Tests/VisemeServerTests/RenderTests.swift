@@ -109,7 +109,7 @@ struct RenderTests {
                 (wave(tone(seconds: 1)), "?avatar=nobody", [:], 404),
                 (wave(tone(seconds: 1)), "?avatar=../tiny.avatar", [:], 404),
                 (wave(tone(seconds: 1)), "?avatar=%2e%2e%00", [:], 404),
-                (wave(tone(seconds: 1)), "?avatar=tiny", [.contentType: "multipart/form-data; boundary=x"], 400),
+                (wave(tone(seconds: 1)), "?avatar=tiny", [.contentType: "multipart/form-data; boundary=x"], 415),
                 (wave(tone(seconds: 1)), "?avatar=tiny", [.idempotencyKey: String(repeating: "k", count: 201)], 400),
                 (wave(tone(seconds: 1)), "?avatar=tiny", [.idempotencyKey: ""], 400),
                 (wave(tone(seconds: 7)), "?avatar=tiny", [:], 413),
@@ -175,6 +175,27 @@ struct RenderTests {
                 #expect(try await follow(client, next.id).last?.state == .finished)
                 let left = try FileManager.default.contentsOfDirectory(atPath: "\(configuration.data)/renders")
                 #expect(left == [next.id])
+            }
+        }
+    }
+
+    @Test("A text is rendered as the configured command speaks it; without one the answer says so")
+    func text() async throws {
+        try await withTemporaryFolder { folder in
+            let spoken = folder.appending(path: "spoken.wav")
+            try Data(wave(tone(seconds: 1)).readableBytesView).write(to: spoken)
+            let type: HTTPFields = [.contentType: "text/plain; charset=utf-8"]
+            try await TinyServer.test(.router, { $0.speechCommand = ["cat", spoken.path] }) { client in
+                let asked = try await ask(client, ByteBuffer(string: "Hello; rm -rf $HOME"), type)
+                #expect(try asked.status == .accepted && job(asked).framesTotal == 25)
+                #expect(try await follow(client, job(asked).id).last?.state == .finished)
+                let long = ByteBuffer(string: String(repeating: "word ", count: 5000))
+                #expect(try await ask(client, long, type).failure == "too-large")
+                #expect(try await ask(client, ByteBuffer(string: "x"), query: "?voice=-x", type).failure == "usage")
+            }
+            try await TinyServer.test(.router, { $0.speechCommand = ["no-such-program"] }) { client in
+                let refused = try await ask(client, ByteBuffer(string: "Hello"), type)
+                #expect(refused.status == .notImplemented)
             }
         }
     }

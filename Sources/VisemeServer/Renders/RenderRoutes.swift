@@ -79,7 +79,7 @@ struct RenderRoutes: Sendable {
         }
         if request.headers[.contentType]?.lowercased().hasPrefix("multipart/") ?? false {
             throw VisemeError(
-                .usage, "The body is a form with several parts, expected the bytes of the speech alone",
+                .unsupported, "The body is a form with several parts, expected the bytes of the speech alone",
                 hint: "curl --data-binary @speech.wav instead of curl -F")
         }
         let body = try BoundedBody(request, configuration)
