@@ -9,7 +9,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing --explicit-target-dependency-
 BINARY := .build/release/viseme
 export VISEME_STRICT ?= 1
 
-.PHONY: help setup build demo test lint format bench avatar golden parity fuzz verdicts docs clean
+.PHONY: help setup build demo test page lint format bench avatar golden parity fuzz verdicts docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +27,9 @@ demo: build ## Render the default avatar speaking; writes out/demo.mp4
 test: setup ## Build and run all tests
 	swift build $(SWIFT_FLAGS) --build-tests
 	swift test $(SWIFT_FLAGS) --skip-build
+
+page: build ## Use the web page in Chromium: speak, watch, interrupt, render (needs chromium)
+	$(PYTHON) -B Tests/Page/page_test.py --viseme $(BINARY) --screenshots out/page
 
 lint: ## Check format, layering and the rules of the house
 	@scripts/lint.sh

@@ -21,11 +21,19 @@ let package = Package(
         .library(name: "VisemeCoreML", targets: ["VisemeCoreML"]),
         .library(name: "VisemeModels", targets: ["VisemeModels"]),
         .library(name: "VisemeFFmpeg", targets: ["VisemeFFmpeg"]),
+        .library(name: "VisemeServer", targets: ["VisemeServer"]),
         .executable(name: "viseme", targets: ["VisemeCLI"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: ["FullFoundation"]),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         // The engine: values, algorithms and the protocols at its edges. Foundation only.
@@ -52,12 +60,29 @@ let package = Package(
             ]),
         .target(name: "VisemeFFmpeg", dependencies: ["Viseme", "CFFmpeg"], swiftSettings: settings),
 
+        // HTTP: live sessions, render jobs and the page. It never picks what runs the models.
+        .target(
+            name: "VisemeServer",
+            dependencies: [
+                "Viseme", "VisemeFFmpeg",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            resources: [.copy("Page/Static"), .copy("openapi.json")], swiftSettings: settings),
+
         // The only place that picks adapters.
         .executableTarget(
             name: "VisemeCLI",
             dependencies: [
-                "Viseme", "VisemeONNX", "VisemeCoreML", "VisemeFFmpeg", "VisemeModels",
+                "Viseme", "VisemeONNX", "VisemeCoreML", "VisemeFFmpeg", "VisemeModels", "VisemeServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
 
@@ -82,6 +107,18 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "VisemeFFmpegTests", dependencies: ["Viseme", "VisemeFFmpeg", "CFFmpeg", "VisemeTestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "VisemeServerTests",
+            dependencies: [
+                "Viseme", "VisemeONNX", "VisemeFFmpeg", "VisemeModels", "VisemeServer", "VisemeTestSupport",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "VisemeCLITests",

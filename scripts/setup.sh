@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what Viseme needs, and nothing twice: libav* (system packages) and ONNX Runtime (into .deps/).
+# Installs what Viseme needs, and nothing twice: libav* and SQLite (system packages) and ONNX Runtime (into .deps/).
 # PROVIDER=openvino: the build of ONNX Runtime that has OpenVINO, as well (x86-64 Linux).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,10 +9,11 @@ say() { echo "setup: $*"; }
 fail() { echo "setup: error: $*" >&2; exit 69; }
 
 # --- libav* ---------------------------------------------------------------------------------------------------------
-debian_packages="libavformat-dev libavcodec-dev libavutil-dev libswresample-dev libswscale-dev ffmpeg pkg-config curl python3-pip unzip"
+debian_packages="libavformat-dev libavcodec-dev libavutil-dev libswresample-dev libswscale-dev libsqlite3-dev ffmpeg pkg-config curl python3-pip unzip"
 have_libav() {
     command -v pkg-config >/dev/null && command -v ffmpeg >/dev/null &&
-        pkg-config --exists libavformat libavcodec libavutil libswresample libswscale
+        pkg-config --exists libavformat libavcodec libavutil libswresample libswscale &&
+        { [ "$(uname -s)" = Darwin ] || pkg-config --exists sqlite3; }
 }
 case "$(uname -s)" in
 Linux)
@@ -25,7 +26,7 @@ Linux)
         # shellcheck disable=SC2086
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $debian_packages >/dev/null
     else
-        fail "libav* or ffmpeg is missing. Install it: sudo apt-get install $debian_packages"
+        fail "libav*, SQLite or ffmpeg is missing. Install it: sudo apt-get install $debian_packages"
     fi
     ;;
 Darwin)

@@ -153,4 +153,65 @@ static inline int viseme_layout_name(const AVChannelLayout *layout, char *buffer
     return av_channel_layout_describe(layout, buffer, size);
 }
 
+/// Bytes that a muxer wrote and nobody took yet.
+typedef struct VisemeMemory {
+    uint8_t *data;
+    size_t count;
+    size_t capacity;
+} VisemeMemory;
+
+/// What may wait at most: one picture and its sound are a thousandth of it.
+#define VISEME_MEMORY_LIMIT ((size_t)64 << 20)
+
+#if LIBAVFORMAT_VERSION_MAJOR >= 61
+static inline int viseme_memory_write(void *opaque, const uint8_t *bytes, int size) {
+#else
+static inline int viseme_memory_write(void *opaque, uint8_t *bytes, int size) {
+#endif
+    VisemeMemory *memory = (VisemeMemory *)opaque;
+    if (size <= 0) return 0;
+    if ((size_t)size > VISEME_MEMORY_LIMIT - memory->count) return AVERROR(ENOMEM);
+    if (memory->count + (size_t)size > memory->capacity) {
+        size_t capacity = (memory->count + (size_t)size) * 2;
+        uint8_t *data = (uint8_t *)av_realloc(memory->data, capacity);
+        if (!data) return AVERROR(ENOMEM);
+        memory->data = data;
+        memory->capacity = capacity;
+    }
+    memcpy(memory->data + memory->count, bytes, (size_t)size);
+    memory->count += (size_t)size;
+    return size;
+}
+
+/// An output in memory that cannot be jumped in, or null.
+static inline AVIOContext *viseme_memory_open(void) {
+    VisemeMemory *memory = (VisemeMemory *)av_mallocz(sizeof(VisemeMemory));
+    uint8_t *buffer = (uint8_t *)av_malloc(32768);
+    AVIOContext *context = memory && buffer ? avio_alloc_context(buffer, 32768, 1, memory, NULL, viseme_memory_write, NULL) : NULL;
+    if (!context) {
+        av_free(buffer);
+        av_free(memory);
+    }
+    return context;
+}
+
+/// What was written since the last `viseme_memory_clear`; valid until then.
+static inline const VisemeMemory *viseme_memory_bytes(AVIOContext *context) {
+    avio_flush(context);
+    return (const VisemeMemory *)context->opaque;
+}
+
+/// Forgets what was written.
+static inline void viseme_memory_clear(AVIOContext *context) { ((VisemeMemory *)context->opaque)->count = 0; }
+
+/// Frees an output in memory.
+static inline void viseme_memory_close(AVIOContext **context) {
+    if (!*context) return;
+    VisemeMemory *memory = (VisemeMemory *)(*context)->opaque;
+    av_freep(&(*context)->buffer);
+    av_free(memory->data);
+    av_free(memory);
+    avio_context_free(context);
+}
+
 #endif

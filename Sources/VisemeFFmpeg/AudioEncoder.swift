@@ -123,7 +123,7 @@ struct AudioEncoder: ~Copyable {
     }
 
     /// Encodes what is queued, in whole frames unless the end came, and writes the packets.
-    mutating func encode(ended: Bool, into muxer: borrowing Muxer) throws {
+    mutating func encode<Sink: PacketSink & ~Copyable>(ended: Bool, into sink: borrowing Sink) throws {
         let whole = max(1, context.pointee.frame_size)
         while true {
             let queued = queue.count
@@ -136,15 +136,15 @@ struct AudioEncoder: ~Copyable {
             encoded += Int64(taken)
             try check(
                 avcodec_send_frame(context, frame.pointer), Purpose(.internal, "\(label) was not encoded as AAC"))
-            try writePackets(into: muxer)
+            try writePackets(into: sink)
         }
         if ended {
             try check(avcodec_send_frame(context, nil), Purpose(.internal, "\(label) was not encoded as AAC"))
-            try writePackets(into: muxer)
+            try writePackets(into: sink)
         }
     }
 
-    private func writePackets(into muxer: borrowing Muxer) throws {
+    private func writePackets<Sink: PacketSink & ~Copyable>(into sink: borrowing Sink) throws {
         while true {
             let status = avcodec_receive_packet(context, packet.pointer)
             if status == viseme_error_again() || status == viseme_error_end() { return }
@@ -157,7 +157,7 @@ struct AudioEncoder: ~Copyable {
                     viseme_packet_set_padding(packet.pointer, UInt32(clamping: whole - length)),
                     Purpose(.internal, "\(label): no memory for its sound"))
             }
-            try muxer.write(packet, to: Muxer.audioStream, unit: context.pointee.time_base)
+            try sink.write(packet, to: Muxer.audioStream, unit: context.pointee.time_base)
         }
     }
 }

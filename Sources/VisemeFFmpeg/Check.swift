@@ -57,7 +57,9 @@ func location(of url: URL) -> String {
 
 /// How a file is named in messages.
 func name(of url: URL) -> String {
-    url.isFileURL ? url.path : url == FFmpeg.standardInput ? "standard input" : url.absoluteString
+    if url.isFileURL { return url.path }
+    if url == FFmpeg.standardInput { return "standard input" }
+    return url.scheme == "pipe" ? "the pipe" : url.absoluteString
 }
 
 /// A C string of libav* as text.

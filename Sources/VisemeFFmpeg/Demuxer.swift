@@ -15,7 +15,9 @@ struct Demuxer: ~Copyable {
         case file
         /// Something that goes on while it is read, from a pipe or a network: begun with as little of it as possible.
         case live
-        /// The same, of bare samples that nothing describes.
+        /// Something untrusted from a pipe: nothing else is opened.
+        case pipe
+        /// The same as `live`, of bare samples that nothing describes.
         case samples(RawSamples)
     }
 
@@ -48,8 +50,9 @@ struct Demuxer: ~Copyable {
         defer { av_dict_free(&options) }
         switch manner {
         case .file: av_dict_set(&options, "protocol_whitelist", "file,pipe", 0)
-        case .live:
-            av_dict_set(&options, "protocol_whitelist", liveProtocols, 0)
+        case .live, .pipe:
+            let isPipe = if case .pipe = manner { true } else { false }
+            av_dict_set(&options, "protocol_whitelist", isPipe ? "pipe" : liveProtocols, 0)
             av_dict_set(&options, "probesize", "65536", 0)
             av_dict_set(&options, "analyzeduration", "200000", 0)
         case .samples(let samples):

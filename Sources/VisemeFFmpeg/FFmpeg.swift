@@ -67,6 +67,16 @@ public struct FFmpeg: MediaBackend {
         try await LiveSource.open(url, samples: samples)
     }
 
+    /// Opens speech in a container that comes through a pipe, from somebody who is not trusted: nothing else is opened.
+    ///
+    /// - Parameters:
+    ///   - pipe: The end to read from. It is kept open until the source is closed, and closed then.
+    ///   - sound: The form of the sound that is wanted beside the speech.
+    /// - Throws: `.badData` (no sound), `.unsupported` (a list of other files), `.unavailable` (no decoder, no soxr).
+    public func liveSource(from pipe: FileHandle, sound: SoundForm) async throws -> LiveSource {
+        try await LiveSource.open(pipe, sound: sound)
+    }
+
     /// Opens an output that is written in real time.
     ///
     /// - Throws: `.cannotCreate` when the output exists, or cannot be created or reached; `.usage`; `.unavailable`.
@@ -79,6 +89,13 @@ public struct FFmpeg: MediaBackend {
     /// - Throws: `.noInput`, `.badData`.
     public func probe(_ url: URL) async throws -> MediaSummary {
         try await Prober().summary(of: url)
+    }
+
+    /// A picture as it is, as PNG.
+    public func png(_ picture: any Picture) throws -> Data {
+        let image = try picture.image()
+        let encoder = try PNGEncoder(width: image.width, height: image.height, software: software, isMarked: false)
+        return try encoder.encode(image)
     }
 
     /// Copies standard input into a temporary file, so that it can be read more than once.

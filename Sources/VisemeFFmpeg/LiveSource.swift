@@ -30,6 +30,16 @@ public struct RawSamples: Sendable, Equatable {
         self.rate = rate
         self.channels = channels
     }
+
+    /// Checks the numbers.
+    ///
+    /// - Throws: `.usage`.
+    public func validate() throws {
+        guard (1000...768_000).contains(rate), (1...8).contains(channels) else {
+            throw VisemeError(
+                .usage, "Samples at \(rate) Hz with \(channels) channels; expected 1000…768000 Hz, 1…8 channels")
+        }
+    }
 }
 
 /// Speech for a live session, decoded as it arrives: what the mouth follows, and the original sound beside it.
@@ -51,12 +61,7 @@ public actor LiveSource {
     /// - Parameter samples: The form of bare samples; nil for a container.
     /// - Throws: `.noInput`, `.badData` (no sound), `.unavailable` (no decoder, no soxr), `.usage` (impossible samples).
     static func open(_ url: URL, samples: RawSamples?) async throws -> LiveSource {
-        if let samples, !(1000...768_000).contains(samples.rate) || !(1...8).contains(samples.channels) {
-            throw VisemeError(
-                .usage,
-                "Samples at \(samples.rate) Hz with \(samples.channels) channels; expected 1000…768000 Hz, 1…8 channels"
-            )
-        }
+        try samples?.validate()
         let source = LiveSource()
         try await source.start(url, samples: samples)
         return source
@@ -72,6 +77,29 @@ public actor LiveSource {
         let opened = try LiveStream(url, manner: .live)
         form = opened.form
         stream = consume opened
+    }
+
+    /// Opens a container that comes through a pipe.
+    ///
+    /// - Parameters:
+    ///   - pipe: Its end to read from. It is kept open until the source is closed, and closed then.
+    ///   - sound: The form that is wanted.
+    static func open(_ pipe: FileHandle, sound: SoundForm) async throws -> LiveSource {
+        let source = LiveSource()
+        try await source.start(pipe, sound: sound)
+        return source
+    }
+
+    private func start(_ pipe: FileHandle, sound: SoundForm) throws {
+        guard let url = URL(string: "pipe:\(pipe.fileDescriptor)") else { return }
+        form = sound
+        stream = try LiveStream(url, manner: .pipe, sound: sound, keeping: pipe)
+    }
+
+    /// Gives up what was opened; reading gives nothing any more.
+    public func close() {
+        stream = nil
+        unopened = nil
     }
 
     /// The next piece, as soon as it was decoded; nil at the end.
@@ -90,7 +118,7 @@ public actor LiveSource {
     public var warnings: [String] { stream?.source.warnings ?? [] }
 }
 
-/// The state of a `LiveSource`.
+/// The state of a `LiveSource`. The fields are destroyed in this order: nothing reads from the pipe once it is closed.
 private struct LiveStream: ~Copyable {
     private(set) var source: AudioSource
     private var speech: SampleConverter
@@ -98,13 +126,17 @@ private struct LiveStream: ~Copyable {
     private var isEnded = false
     private var isEmpty = true
     let form: SoundForm
+    private let pipe: FileHandle?
 
-    init(_ url: URL, manner: Demuxer.Manner) throws {
-        source = try AudioSource(url, manner: manner)
-        let form = Self.form(rate: source.rate, channels: source.channels)
+    init(_ url: URL, manner: Demuxer.Manner, sound: SoundForm? = nil, keeping pipe: FileHandle? = nil) throws {
+        let source = try AudioSource(url, manner: manner)
+        self.pipe = pipe
+        let form = sound ?? Self.form(rate: source.rate, channels: source.channels)
         speech = SampleConverter(rate: 16_000, channels: 1, mixing: .mean, label: source.label)
-        sound = SampleConverter(rate: form.rate, channels: form.channels, mixing: .standard, label: source.label)
+        self.sound = SampleConverter(
+            rate: form.rate, channels: form.channels, mixing: .standard, label: source.label)
         self.form = form
+        self.source = source
     }
 
     static func form(rate: Int, channels: Int) -> SoundForm {

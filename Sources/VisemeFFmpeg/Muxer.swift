@@ -12,10 +12,18 @@ struct ContainerLayout {
     var options: [(String, String)]
     /// Whether it is read while it is written: every packet goes out at once.
     var isLive = false
+    /// Whether it goes into memory, from where `take()` fetches it.
+    var isInMemory = false
+}
+
+/// Where an encoder's packets go.
+protocol PacketSink: ~Copyable {
+    /// Takes one packet with its payload. Its timestamps are in `unit`.
+    func write(_ packet: borrowing Packet, to number: Int, unit: AVRational) throws
 }
 
 /// Writes packets into a container, ordered by time.
-struct Muxer: ~Copyable {
+struct Muxer: ~Copyable, PacketSink {
     /// The number of the video stream.
     static let videoStream = 0
     /// The number of the sound stream.
@@ -52,6 +60,11 @@ struct Muxer: ~Copyable {
             // The same video gives the same bytes: no dates, no random identifiers.
             output.pointee.flags |= AVFMT_FLAG_BITEXACT
             if layout.isLive { output.pointee.flags |= AVFMT_FLAG_FLUSH_PACKETS }
+            if layout.isInMemory {
+                output.pointee.pb = try check(viseme_memory_open(), "output in memory")
+                output.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
+                return output
+            }
             try check(
                 avio_open(&output.pointee.pb, location, AVIO_FLAG_WRITE),
                 Purpose(.cannotCreate, "'\(name)' cannot be created"))
@@ -65,7 +78,11 @@ struct Muxer: ~Copyable {
     }
 
     deinit {
-        avio_closep(&context.pointee.pb)
+        if layout.isInMemory {
+            viseme_memory_close(&context.pointee.pb)
+        } else {
+            avio_closep(&context.pointee.pb)
+        }
         avformat_free_context(context)
     }
 
@@ -124,6 +141,25 @@ struct Muxer: ~Copyable {
         try checkWrite(context.pointee.pb?.pointee.error ?? 0)
     }
 
+    /// Writes one packet where it is, without waiting for those of the other stream; its payload stays.
+    func writeNow(_ packet: borrowing Packet, to number: Int, unit: AVRational) throws {
+        guard let stream = context.pointee.streams[number] else { return }
+        av_packet_rescale_ts(packet.pointer, unit, stream.pointee.time_base)
+        packet.pointer.pointee.stream_index = Int32(number)
+        try checkWrite(av_write_frame(context, packet.pointer))
+    }
+
+    /// Ends what the container collects, such as a fragment.
+    func flush() throws { try checkWrite(av_write_frame(context, nil)) }
+
+    /// What was written into memory since it was called last.
+    func take() -> Data {
+        guard let output = context.pointee.pb, let memory = viseme_memory_bytes(output) else { return Data() }
+        defer { viseme_memory_clear(output) }
+        guard let bytes = memory.pointee.data else { return Data() }
+        return Data(bytes: bytes, count: memory.pointee.count)
+    }
+
     /// The time unit of a stream after the header was written.
     func unit(of number: Int) -> AVRational {
         context.pointee.streams[number]?.pointee.time_base ?? AVRational(num: 1, den: 1)
@@ -133,7 +169,7 @@ struct Muxer: ~Copyable {
     func finish() throws {
         try checkWrite(av_write_trailer(context))
         try checkWrite(context.pointee.pb?.pointee.error ?? 0)
-        try checkWrite(avio_closep(&context.pointee.pb))
+        if !layout.isInMemory { try checkWrite(avio_closep(&context.pointee.pb)) }
     }
 
     private func checkWrite(_ status: Int32) throws {

@@ -40,10 +40,15 @@ struct VideoEncoder: ~Copyable {
             // A key frame at least every four seconds, so that players can jump.
             encoder.pointee.gop_size = isLive ? fps : fps * 4
             if hasGlobalHeader { encoder.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER }
-            av_opt_set(encoder.pointee.priv_data, "preset", "veryfast", 0)
+            // Live, a third of the time is worth a third of the bits.
+            av_opt_set(encoder.pointee.priv_data, "preset", isLive ? "superfast" : "veryfast", 0)
             av_opt_set_double(encoder.pointee.priv_data, "crf", crf, 0)
             // No B-frames, no look-ahead.
-            if isLive { av_opt_set(encoder.pointee.priv_data, "tune", "zerolatency", 0) }
+            if isLive {
+                av_opt_set(encoder.pointee.priv_data, "tune", "zerolatency", 0)
+                // A picture that is asked to be a key frame is one that nothing before is needed for.
+                av_opt_set_int(encoder.pointee.priv_data, "forced-idr", 1, 0)
+            }
             // In small pictures x264's macroblock tree reads memory that nobody set: the output would differ from run to
             // run. Seen with x264 164 below 640×480; larger pictures always came out the same.
             if width * height < 640 * 480 { av_opt_set(encoder.pointee.priv_data, "x264-params", "mbtree=0", 0) }
@@ -61,33 +66,39 @@ struct VideoEncoder: ~Copyable {
     /// - Parameters:
     ///   - picture: The frame; nil says that none will follow.
     ///   - number: The frame's number.
-    mutating func encode(_ picture: (any Picture)?, number: Int, into muxer: borrowing Muxer) throws {
+    ///   - isKey: Whether it must be a key frame.
+    mutating func encode<Sink: PacketSink & ~Copyable>(
+        _ picture: (any Picture)?, number: Int, isKey: Bool = false, into sink: borrowing Sink
+    ) throws {
         if let picture {
             try pixels.convert(picture)
-            try encodeAgain(number: number, into: muxer)
+            try encodeAgain(number: number, isKey: isKey, into: sink)
         } else {
             try check(avcodec_send_frame(context, nil), Purpose(.internal, "The last frames were not encoded"))
-            try writePackets(number: number, into: muxer)
+            try writePackets(number: number, into: sink)
         }
     }
 
     /// Encodes the picture before once more, as frame `number`.
-    func encodeAgain(number: Int, into muxer: borrowing Muxer) throws {
+    func encodeAgain<Sink: PacketSink & ~Copyable>(
+        number: Int, isKey: Bool = false, into sink: borrowing Sink
+    ) throws {
         pixels.target.pointer.pointee.pts = Int64(number)
+        pixels.target.pointer.pointee.pict_type = isKey ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE
         try check(
             avcodec_send_frame(context, pixels.target.pointer),
             Purpose(.internal, "Frame \(number) was not encoded"))
-        try writePackets(number: number, into: muxer)
+        try writePackets(number: number, into: sink)
     }
 
-    private func writePackets(number: Int, into muxer: borrowing Muxer) throws {
+    private func writePackets<Sink: PacketSink & ~Copyable>(number: Int, into sink: borrowing Sink) throws {
         while true {
             let status = avcodec_receive_packet(context, packet.pointer)
             if status == viseme_error_again() || status == viseme_error_end() { return }
             try check(status, Purpose(.internal, "Frame \(number) was not encoded"))
             // Without it the last frame has no length in the container.
             packet.pointer.pointee.duration = 1
-            try muxer.write(packet, to: Muxer.videoStream, unit: context.pointee.time_base)
+            try sink.write(packet, to: Muxer.videoStream, unit: context.pointee.time_base)
         }
     }
 }

@@ -78,6 +78,14 @@ public struct Engine: Sendable {
         Frames(engine: self, speech: speech, range: range)
     }
 
+    /// A picture of the template as it is.
+    ///
+    /// - Parameter position: The picture's number, from 0 on; the template repeats.
+    public func templateFrame(at position: Int) async throws -> Frame {
+        try await draw(
+            DrawJob(index: position, templateIndex: avatar.templateIndex(ofFrame: position), window: [], blend: 0))
+    }
+
     /// Feature rows for mel windows, checked: (count, 80, 16) → (count, 512).
     func encode(_ windows: [Float], count: Int) async throws -> [Float] {
         let rows = try await encoder.encode(windows, count: count)

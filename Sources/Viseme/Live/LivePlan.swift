@@ -18,6 +18,8 @@ struct LivePlan: Sendable {
         /// nil while nobody speaks.
         let speech: (sound: [Float], arrival: Duration, isFirst: Bool)?
         fileprivate(set) var frame: Frame?
+        /// It is the template as it is, and not drawn here.
+        fileprivate(set) var isTemplate = false
         /// It could not be ready in time, so it is not drawn.
         fileprivate(set) var isDropped = false
         /// The mouth that the next picture starts from; nil when it is closed.
@@ -41,6 +43,7 @@ struct LivePlan: Sendable {
 
     private let isPaced: Bool
     private let fades: Bool
+    private let drawsTemplate: Bool
     private let depth: Int
     private let form: SoundForm
     private let silence: [Float]
@@ -67,12 +70,14 @@ struct LivePlan: Sendable {
     /// - Parameters:
     ///   - isPaced: Whether units have a time at which they are due, and idleness fills what is not spoken.
     ///   - fades: Whether the template can be shown as it is while nobody speaks.
+    ///   - drawsTemplate: Whether pictures of the template as it is are drawn, too.
     ///   - depth: Pictures that may be in work at once.
     ///   - form: The form of the sound.
     ///   - silence: The feature window of digital silence.
-    init(isPaced: Bool, fades: Bool, depth: Int, form: SoundForm, silence: [Float]) {
+    init(isPaced: Bool, fades: Bool, drawsTemplate: Bool = true, depth: Int, form: SoundForm, silence: [Float]) {
         self.isPaced = isPaced
         self.fades = fades
+        self.drawsTemplate = drawsTemplate
         self.depth = depth
         self.form = form
         self.silence = silence
@@ -104,9 +109,10 @@ struct LivePlan: Sendable {
             }
             // Others are in work and this one would be too late: the time is better spent on a later one.
             let isLate = entry.speech != nil && !drawing.isEmpty && due(after: entries.count) < now + pace
-            entry.isDropped = isFull || isLate
+            entry.isTemplate = !drawsTemplate && entry.blend == 0
+            entry.isDropped = !entry.isTemplate && (isFull || isLate)
             entries.append(entry)
-            guard !entry.isDropped else { continue }
+            guard !entry.isDropped, !entry.isTemplate else { continue }
             drawing[entry.number] = now
             toDraw.append(entry)
         }
@@ -219,7 +225,7 @@ struct LivePlan: Sendable {
             return .give(unit(nil, sound: nil))
         }
         guard isPaced, start != nil else {
-            return first.frame == nil ? .wait(until: nil) : .give(take(now: now))
+            return first.frame == nil && !first.isTemplate ? .wait(until: nil) : .give(take(now: now))
         }
         let due = due(after: 0)
         return now >= due ? .give(take(now: now)) : .wait(until: due)
@@ -229,7 +235,8 @@ struct LivePlan: Sendable {
         let entry = entries.removeFirst()
         start = start ?? now
         var frame = entry.frame
-        if frame == nil {
+        let isTemplate = entry.isTemplate
+        if frame == nil, !isTemplate {
             if !entry.isDropped { missed[entry.number] = (counts.units, entry.speech != nil) }
             // Better a picture that is a little late than none at all.
             if let late, late.isSpeech ? counts.units - late.unit <= Self.tolerance : entry.speech == nil {
@@ -240,7 +247,7 @@ struct LivePlan: Sendable {
         } else {
             missed = [:]
         }
-        if frame != nil {
+        if frame != nil || isTemplate {
             late = nil
             if let interrupted { timings.add("interrupt", now - interrupted) }
             interrupted = nil
@@ -250,14 +257,14 @@ struct LivePlan: Sendable {
             if speech.isFirst, frame != nil { timings.add("firstFrame", now - speech.arrival) }
         }
         shown = (entry.position, entry.blend, entry.mouth)
-        return unit(frame, sound: entry.speech?.sound)
+        return unit(frame, at: isTemplate ? entry.position : nil, sound: entry.speech?.sound)
     }
 
-    private mutating func unit(_ frame: Frame?, sound: [Float]?) -> LiveUnit {
+    private mutating func unit(_ frame: Frame?, at templatePosition: Int? = nil, sound: [Float]?) -> LiveUnit {
         defer { counts.units += 1 }
         return LiveUnit(
-            index: counts.units, frame: frame, sound: sound ?? [Float](repeating: 0, count: form.valuesPerFrame),
-            isSpeech: sound != nil)
+            index: counts.units, frame: frame, templatePosition: templatePosition,
+            sound: sound ?? [Float](repeating: 0, count: form.valuesPerFrame), isSpeech: sound != nil)
     }
 
     /// When the unit is due that comes after `count` more.

@@ -25,6 +25,9 @@ public actor LiveSession {
         public var buffer: Duration = .seconds(10)
         /// An utterance whose next samples do not come for so long ends, as if `finish()` had been called.
         public var patience: Duration = .milliseconds(400)
+        /// Whether pictures of the template as it is are drawn. Otherwise a unit names the picture (`templatePosition`), and
+        /// who has it already, or shows nobody, need not decode it.
+        public var drawsTemplate = true
 
         /// The usual settings.
         public init() {}
@@ -68,8 +71,9 @@ public actor LiveSession {
             form: settings.sound, featureWindow: engine.avatar.manifest.featureWindow,
             lookahead: SpeechTimeline.lookahead(within: settings.lookahead))
         plan = LivePlan(
-            isPaced: settings.pace.isPaced, fades: engine.avatar.isIdleThroughout, depth: engine.parallelism.depth,
-            form: settings.sound, silence: silence)
+            isPaced: settings.pace.isPaced, fades: engine.avatar.isIdleThroughout,
+            drawsTemplate: settings.drawsTemplate, depth: engine.parallelism.depth, form: settings.sound,
+            silence: silence)
         planner = DrawPlanner(engine, first: 0, idle: silence)
     }
 
@@ -86,6 +90,12 @@ public actor LiveSession {
 
     /// What was done so far.
     public var report: LiveReport { plan.report }
+
+    /// Whether there is anything left to speak, complete or not.
+    public var hasSpeech: Bool { timeline.hasSpeech }
+
+    /// Speech that waits to be shown.
+    public var queued: Duration { .milliseconds(timeline.queuedSamples / 16) }
 
     /// Takes samples, and waits while more than the buffer waits to be shown.
     ///
@@ -196,8 +206,8 @@ public actor LiveSession {
 
     // MARK: Working
 
-    /// Whether nothing is being drawn or encoded.
-    var isQuiet: Bool { plan.isQuiet && encoding == nil }
+    /// Whether nothing is being drawn or encoded: after the last unit what was cancelled may still be in work.
+    public var isQuiet: Bool { plan.isQuiet && encoding == nil }
 
     /// Starts whatever can be started.
     private func advance() {

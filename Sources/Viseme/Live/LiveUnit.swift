@@ -29,6 +29,9 @@ public struct LiveUnit: Sendable {
     public let index: Int
     /// The picture; nil where the one before stays: it could not be drawn in time, or speech that had begun has run out.
     public let frame: Frame?
+    /// The picture's number where the template is shown as it is and the session leaves that picture to its caller
+    /// (`Settings.drawsTemplate`): `Engine.templateFrame(at:)` draws it.
+    public let templatePosition: Int?
     /// Interleaved, −1…1, in the session's form: always `valuesPerFrame` values. Zeros while nobody speaks.
     public let sound: [Float]
     /// Whether this is a frame of speech; otherwise the avatar is idle, or waits for the rest of a sentence.

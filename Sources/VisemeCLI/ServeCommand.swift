@@ -1,0 +1,66 @@
+import ArgumentParser
+import Foundation
+import Logging
+import ServiceLifecycle
+import Viseme
+import VisemeFFmpeg
+import VisemeServer
+
+/// `viseme serve`.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serve live sessions, render jobs and a web page over HTTP.",
+        discussion: """
+            Prints its address once it is ready. Everything that can be set is in docs/server.md: in a JSON file (--config), or \
+            in the environment (VISEME_MAX_SESSIONS=4). SIGTERM lets sessions end with complete streams.
+            """)
+
+    @OptionGroup var engine: EngineOptions
+
+    @Option(help: "The address to listen on; other than 127.0.0.1 with API keys only.")
+    var host: String?
+
+    @Option(help: "The port to listen on; 0 for any free one. 8080 by default.")
+    var port: Int?
+
+    @Option(help: ArgumentHelp("A folder with avatar packs; may be repeated.", valueName: "DIR"))
+    var avatars: [String] = []
+
+    @Option(help: ArgumentHelp("The folder for render jobs.", valueName: "DIR"))
+    var data: String?
+
+    @Option(help: ArgumentHelp("Settings in JSON.", valueName: "FILE"))
+    var config: String?
+
+    func run() async throws {
+        // A reader that goes away is an error of its connection.
+        signal(SIGPIPE, SIG_IGN)
+        var settings = try ServerConfiguration.load(
+            file: config.map { URL(filePath: $0) }, environment: ProcessInfo.processInfo.environment)
+        if let host { settings.host = host }
+        if let port { settings.port = port }
+        if !avatars.isEmpty { settings.avatars = avatars }
+        if let data { settings.data = data }
+
+        var logger = Logger(label: "viseme") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = .notice
+        let backend = try engine.makeBackend()
+        let server = try Server(settings, media: .viseme, logger: logger) { [engine] avatar in
+            try await engine.load(avatar, backend: backend, media: .viseme)
+        } onReady: { address in
+            // Not print: a pipe would get it when the program ends.
+            FileHandle.standardOutput.write(Data("Viseme serves at \(address)\n".utf8))
+        }
+        var configuration = ServiceGroupConfiguration(services: [server], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(settings.shutdownSeconds)
+        let group = ServiceGroup(configuration: configuration)
+        // The first signal cancels this command; for a server that means an orderly end.
+        let running = Task { try await group.run() }
+        try await withTaskCancellationHandler {
+            try await running.value
+        } onCancel: {
+            Task { await group.triggerGracefulShutdown() }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+import CFFmpeg
+import Foundation
+public import Viseme
+
+/// Encodes pictures and sound for any number of readers: H.264 without B-frames, a key frame every second and wherever one
+/// is asked for, and AAC. Encoders of one size and quality make the same parameter sets, so that their pictures can follow
+/// one another in one stream wherever a key frame begins.
+public actor LiveEncoder {
+    private let executor = BlockingExecutor("live encoder")
+    private let width: Int
+    private let height: Int
+    private let sound: SoundForm
+    private var production: EncoderPair?
+
+    /// What containers must know.
+    public nonisolated let format: LiveFormat
+
+    /// The actor's own queue.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    /// Opens both encoders.
+    ///
+    /// - Parameters:
+    ///   - width: Of every picture, in pixels.
+    ///   - height: Of every picture, in pixels.
+    ///   - sound: The form of the sound; its rate is one that AAC knows.
+    ///   - crf: x264's constant rate factor, 0 … 51.
+    /// - Throws: `.unavailable` without libx264; `.usage`.
+    public init(width: Int, height: Int, sound: SoundForm, crf: Int) throws {
+        let pair = try EncoderPair(width: width, height: height, sound: sound, crf: crf)
+        format = try pair.format(rate: sound.rate)
+        (self.width, self.height, self.sound) = (width, height, sound)
+        production = consume pair
+    }
+
+    /// Encodes a picture.
+    ///
+    /// - Parameters:
+    ///   - picture: The picture; nil for the one before once more.
+    ///   - isKey: Whether nothing before may be needed for it. The first one always is such a key frame.
+    public func picture(_ picture: (any Picture)?, isKey: Bool = false) throws -> EncodedUnit.Picture {
+        if let picture, picture.width != width || picture.height != height {
+            throw VisemeError(
+                .usage, "A picture is \(picture.width)×\(picture.height), the video \(width)×\(height)")
+        }
+        return try production.mutate { try $0.encode(picture, isKey: isKey) }
+    }
+
+    /// Encodes sound, and gives the frames that became complete.
+    ///
+    /// - Parameter samples: Interleaved, in the encoder's form; `start` of what comes out counts them from 0.
+    public func sound(_ samples: [Float]) throws -> [EncodedUnit.Sound] {
+        guard samples.count % sound.channels == 0 else {
+            throw VisemeError(.usage, "\(samples.count) values are not sound of \(sound.channels) channels")
+        }
+        return try production.mutate { try $0.encode(samples) }
+    }
+
+    /// The sound that is still in the encoder. Nothing can be encoded after it.
+    public func finishSound() throws -> [EncodedUnit.Sound] {
+        defer { production = nil }
+        return try production.mutate { try $0.finish() }
+    }
+}
+
+extension Optional where Wrapped: ~Copyable {
+    fileprivate mutating func mutate<Result>(_ body: (inout Wrapped) throws -> Result) throws -> Result {
+        guard var value = self.take() else { throw VisemeError(.usage, "The encoder is closed") }
+        do {
+            let result = try body(&value)
+            self = consume value
+            return result
+        } catch {
+            self = consume value
+            throw error
+        }
+    }
+}
+
+/// Both encoders of a `LiveEncoder`.
+private struct EncoderPair: ~Copyable {
+    private var video: VideoEncoder
+    private var audio: AudioEncoder
+    private var pictures = 0
+
+    init(width: Int, height: Int, sound: SoundForm, crf: Int) throws {
+        let request = VideoRequest(url: URL(filePath: "live.mp4"), width: width, height: height, crf: crf)
+        try request.validate()
+        // 4:2:0 needs even sides.
+        let video = try VideoEncoder(request, width: width + width % 2, height: height + height % 2, isLive: true)
+        let form = try Frame()
+        av_channel_layout_default(&form.pointer.pointee.ch_layout, Int32(clamping: sound.channels))
+        let audio = try AudioEncoder(like: form, rate: Int32(clamping: sound.rate), label: "Live sound")
+        self.video = video
+        self.audio = audio
+    }
+
+    func format(rate: Int) throws -> LiveFormat {
+        LiveFormat(video: try StreamParameters(video.context), audio: try StreamParameters(audio.context), rate: rate)
+    }
+
+    mutating func encode(_ picture: (any Picture)?, isKey: Bool) throws -> EncodedUnit.Picture {
+        guard picture != nil || pictures > 0 else { throw VisemeError(.usage, "There is no picture before the first") }
+        let packets = PacketList()
+        if let picture {
+            try video.encode(picture, number: pictures, isKey: isKey, into: packets)
+        } else {
+            try video.encodeAgain(number: pictures, isKey: isKey, into: packets)
+        }
+        pictures += 1
+        guard packets.taken.count == 1, let packet = packets.taken.first else {
+            throw VisemeError(.internal, "libx264 gave \(packets.taken.count) packets for one picture")
+        }
+        return EncodedUnit.Picture(data: packet.data, isKey: packet.isKey)
+    }
+
+    mutating func encode(_ samples: [Float]) throws -> [EncodedUnit.Sound] {
+        let packets = PacketList()
+        try audio.push(interleaved: samples)
+        try audio.encode(ended: false, into: packets)
+        return packets.sound
+    }
+
+    mutating func finish() throws -> [EncodedUnit.Sound] {
+        let packets = PacketList()
+        try audio.encode(ended: true, into: packets)
+        return packets.sound
+    }
+}
+
+/// Packets as values.
+private final class PacketList: PacketSink {
+    private(set) var taken: [(data: Data, start: Int, length: Int, isKey: Bool)] = []
+
+    var sound: [EncodedUnit.Sound] {
+        taken.map { EncodedUnit.Sound(data: $0.data, start: $0.start, samples: $0.length) }
+    }
+
+    func write(_ packet: borrowing Packet, to number: Int, unit: AVRational) throws {
+        let raw = packet.pointer.pointee
+        guard let bytes = raw.data, raw.size > 0 else { return packet.clear() }
+        taken.append(
+            (
+                Data(bytes: bytes, count: Int(raw.size)), Int(raw.pts), Int(raw.duration),
+                raw.flags & AV_PKT_FLAG_KEY != 0
+            ))
+        packet.clear()
+    }
+}

@@ -1,0 +1,60 @@
+import CFFmpeg
+public import Foundation
+public import Viseme
+
+/// Bare samples as they come, in pieces of any length, for a live session: what the mouth follows, and the sound beside it.
+///
+/// However the bytes are cut, the samples are the same.
+public actor SampleReader {
+    /// The form of the bytes.
+    public nonisolated let samples: RawSamples
+    private var speech: SampleConverter
+    private var sound: SampleConverter
+    /// The beginning of a sample whose rest has not come.
+    private var rest = Data()
+
+    /// Prepares for samples.
+    ///
+    /// - Parameters:
+    ///   - samples: The form of the bytes.
+    ///   - sound: The form of the sound beside the speech.
+    /// - Throws: `.usage` (impossible samples).
+    public init(_ samples: RawSamples, sound: SoundForm) throws {
+        try samples.validate()
+        self.samples = samples
+        speech = SampleConverter(rate: 16_000, channels: 1, mixing: .mean, label: "The samples")
+        self.sound = SampleConverter(
+            rate: sound.rate, channels: sound.channels, mixing: .standard, label: "The samples")
+    }
+
+    /// Converts bytes.
+    ///
+    /// - Throws: `.unavailable` without soxr.
+    public func read(_ bytes: Data) throws -> (samples: [Float], sound: [Float]) {
+        let width = (samples.format == .s16le ? 2 : 4) * samples.channels
+        let all = rest + bytes
+        let count = all.count / width
+        rest = Data(all.suffix(all.count - count * width))
+        guard count > 0 else { return ([], []) }
+        let frame = try Frame()
+        frame.pointer.pointee.format = (samples.format == .s16le ? AV_SAMPLE_FMT_S16 : AV_SAMPLE_FMT_FLT).rawValue
+        frame.pointer.pointee.sample_rate = Int32(clamping: samples.rate)
+        frame.pointer.pointee.nb_samples = Int32(clamping: count)
+        av_channel_layout_default(&frame.pointer.pointee.ch_layout, Int32(clamping: samples.channels))
+        try check(av_frame_get_buffer(frame.pointer, 0), Purpose(.internal, "No memory for \(count) samples"))
+        guard let target = frame.pointer.pointee.data.0 else { return ([], []) }
+        all.copyBytes(to: target, count: count * width)
+        if samples.format == .f32le {
+            // What is no number would stay in the resampler, and sound beyond full scale is nobody's speech.
+            target.withMemoryRebound(to: Float.self, capacity: count * samples.channels) { values in
+                for i in 0..<count * samples.channels {
+                    values[i] = values[i].isFinite ? min(1, max(-1, values[i])) : 0
+                }
+            }
+        }
+        return (try speech.convert(frame), try sound.convert(frame))
+    }
+
+    /// What the resamplers hold back; nothing can be read after it.
+    public func finish() throws -> (samples: [Float], sound: [Float]) { (try speech.drain(), try sound.drain()) }
+}

@@ -1,0 +1,132 @@
+import Foundation
+import Logging
+import Viseme
+import VisemeFFmpeg
+
+/// The avatars that the server has, and those of them that are in memory.
+actor AvatarLibrary {
+    private let folders: [URL]
+    private let preferred: String
+    private let capacity: Int
+    private let crf: Int
+    private let media: FFmpeg
+    private let makeEngine: @Sendable (Avatar) async throws -> Engine
+    private let logger: Logger
+    private var packs: [String: Avatar] = [:]
+    private var loaded: [String: (task: Task<LoadedAvatar, any Error>, used: Int)] = [:]
+    private var uses = 0
+    private var previews: [String: Data] = [:]
+
+    /// Describes a library; nothing is read yet.
+    init(
+        _ configuration: ServerConfiguration, media: FFmpeg, logger: Logger,
+        makeEngine: @escaping @Sendable (Avatar) async throws -> Engine
+    ) {
+        folders = configuration.avatars.map { URL(filePath: $0) }
+        preferred = configuration.defaultAvatar
+        capacity = configuration.maxLoadedAvatars
+        crf = configuration.crf
+        self.media = media
+        self.logger = logger
+        self.makeEngine = makeEngine
+    }
+
+    /// All packs that can be opened, by id. The folders are looked through at every call.
+    func all() -> [(id: String, avatar: Avatar)] {
+        for folder in folders {
+            // A folder that is not there holds no packs.
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+            for name in names.sorted() {
+                let id = name.hasSuffix(".avatar") ? String(name.dropLast(7)) : name
+                let url = folder.appending(path: name)
+                guard packs[id] == nil, Self.isID(id), Avatar.isPack(at: url) else { continue }
+                do {
+                    packs[id] = try Avatar(contentsOf: url)
+                } catch {
+                    logger.warning("The avatar '\(url.path)' is left out: \(error)")
+                }
+            }
+        }
+        return packs.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    /// The id of the avatar that is taken where none is named.
+    ///
+    /// - Throws: `.notFound` when there is none.
+    func defaultID() throws -> String {
+        let ids = all().map(\.id)
+        guard let id = preferred.isEmpty ? ids.first : ids.first(where: { $0 == preferred }) else {
+            let places = folders.map(\.path).joined(separator: ", ")
+            throw VisemeError(
+                .notFound, "There is no avatar\(preferred.isEmpty ? "" : " '\(preferred)'") in \(places)",
+                hint: "Name the folder of your packs: viseme serve --avatars DIR")
+        }
+        return id
+    }
+
+    /// The pack with an id.
+    ///
+    /// - Throws: `.notFound`.
+    func pack(_ id: String) throws -> Avatar {
+        if let avatar = packs[id] { return avatar }
+        guard let avatar = all().first(where: { $0.id == id })?.avatar else {
+            throw VisemeError(.notFound, "There is no avatar '\(id.prefix(64))'", hint: "GET /v1/avatars lists them.")
+        }
+        return avatar
+    }
+
+    /// An avatar with its models, loaded when it is first asked for.
+    ///
+    /// - Throws: `.notFound`; `.internal` when it cannot be loaded: the log says why.
+    func load(_ id: String) async throws -> LoadedAvatar {
+        let avatar = try pack(id)
+        uses += 1
+        if loaded[id] == nil {
+            forgetOldest()
+            let (makeEngine, crf) = (makeEngine, crf)
+            let task = Task { @concurrent in
+                try LoadedAvatar(id: id, engine: try await makeEngine(avatar), crf: crf)
+            }
+            loaded[id] = (task, uses)
+        }
+        loaded[id]?.used = uses
+        guard let task = loaded[id]?.task else { throw CancellationError() }
+        do {
+            return try await task.value
+        } catch {
+            loaded[id] = nil
+            logger.error("The avatar '\(id)' cannot be loaded: \(error)")
+            throw VisemeError(.internal, "The avatar '\(id)' cannot be loaded")
+        }
+    }
+
+    /// Sessions keep what they use; here only the newest are kept for others.
+    private func forgetOldest() {
+        while loaded.count >= capacity, let oldest = loaded.min(by: { $0.value.used < $1.value.used }) {
+            loaded[oldest.key] = nil
+        }
+    }
+
+    /// A picture of an avatar, as PNG.
+    func preview(_ id: String) async throws -> Data {
+        if let preview = previews[id] { return preview }
+        let avatar = try pack(id)
+        let reader = try await media.template(at: try avatar.member(avatar.manifest.template), memory: 0)
+        let preview = try media.png(try await reader.frame(at: avatar.manifest.idle?.first ?? 0))
+        previews[id] = preview
+        return preview
+    }
+
+    /// Names that are an address's part as they are.
+    private static func isID(_ name: String) -> Bool {
+        (1...64).contains(name.utf8.count) && !name.hasPrefix(".")
+            && name.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+                    true
+                default: false
+                }
+            }
+    }
+}

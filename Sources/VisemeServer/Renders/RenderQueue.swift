@@ -1,0 +1,235 @@
+import Foundation
+import Logging
+import ServiceLifecycle
+import Viseme
+import VisemeFFmpeg
+
+/// Accepts render jobs and works them off, the oldest first.
+///
+/// The database says what there is to do, this actor only does it. A job is accepted when its speech is on the disk and its row is
+/// committed; it is finished when its result has its final name and then its row says so. Whatever happens in between is found and
+/// put right when the server starts again.
+actor RenderQueue: Service {
+    private let configuration: ServerConfiguration
+    nonisolated let files: RenderFiles
+    private let lock: FolderLock
+    private let store: RenderStore
+    private let media: FFmpeg
+    private let engine: @Sendable (String) async throws -> Engine
+    private let isSpeaking: @Sendable () async -> Bool
+    private let logger: Logger
+    private let wakeups: AsyncStream<Void>
+    private let wakeup: AsyncStream<Void>.Continuation
+    private var running: [String: Task<Void, Never>] = [:]
+    private var framesDone: [String: Int] = [:]
+    private var uploads: Set<String> = []
+    private var isStopping = false
+
+    /// Opens the queue's folder and database, and puts right what a server that died has left there.
+    ///
+    /// - Parameters:
+    ///   - configuration: Its folder for data, which is created, and its bounds.
+    ///   - media: Decodes and encodes.
+    ///   - engine: The engine of the avatar with an id.
+    ///   - isSpeaking: Whether a live session speaks.
+    /// - Throws: when the folder or the database cannot be written, or another server uses it.
+    init(
+        _ configuration: ServerConfiguration, media: FFmpeg, logger: Logger,
+        engine: @escaping @Sendable (String) async throws -> Engine,
+        isSpeaking: @escaping @Sendable () async -> Bool
+    ) throws {
+        let folder = URL(filePath: configuration.data, directoryHint: .isDirectory)
+        files = try RenderFiles(root: folder.appending(path: "renders", directoryHint: .isDirectory))
+        lock = try FolderLock(folder)
+        store = try RenderStore(at: folder.appending(path: "renders.sqlite"))
+        // Before anybody can upload anything: what belongs to no job is removed.
+        try files.removeAll(but: try store.recover(resultBytes: files.resultBytes))
+        self.configuration = configuration
+        self.media = media
+        self.logger = logger
+        self.engine = engine
+        self.isSpeaking = isSpeaking
+        (wakeups, wakeup) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    // MARK: Working
+
+    /// Works until the service is asked to stop; what runs then goes back into the queue.
+    func run() async throws {
+        wakeup.yield()
+        let ticks = Task { [wakeup] in
+            // Only to remove what has been kept long enough.
+            while (try? await Task.sleep(for: .seconds(600))) != nil { wakeup.yield() }
+        }
+        for await _ in wakeups.cancelOnGracefulShutdown() {
+            do {
+                try await removeExpired()
+                while running.count < configuration.maxRenders, let job = try await store.startNext() {
+                    running[job.id] = Task { await perform(job) }
+                }
+            } catch {
+                logger.error("Render jobs cannot be read: \(error)")
+            }
+        }
+        ticks.cancel()
+        isStopping = true
+        for task in running.values { task.cancel() }
+        for task in running.values { await task.value }
+    }
+
+    private func perform(_ job: RenderJob) async {
+        let event: RenderJob.Event
+        do {
+            try files.removeDrafts(of: job.id)
+            let engine = try await engine(job.avatar)
+            let frameLimit = configuration.maxRenderSeconds * 25 + 25
+            let (yields, isSpeaking) = (configuration.rendersYield, isSpeaking)
+            let media = YieldingMedia(media: media, frameLimit: frameLimit) { yields ? await isSpeaking() : false }
+            let render = Render(engine: engine, media: media, audio: files.speech(of: job.id))
+            let report = try await render.run(to: files.draft(of: job.id)) { framesDone[job.id] = $0 }
+            event = .finish(resultBytes: try files.publish(job.id), frames: report.video.frames)
+        } catch is CancellationError {
+            event = .suspend
+        } catch {
+            event = .fail(failure(of: job.id, error))
+        }
+        do {
+            // Not cancelled with the render: what has happened must be noted. A job that was removed meanwhile has no row.
+            let noted = Task { try await store.update(job.id, event) }
+            if try await noted.value == nil { files.remove(job.id) }
+        } catch {
+            logger.error("Render job \(job.id) cannot be noted as \(event): \(error)")
+        }
+        running[job.id] = nil
+        framesDone[job.id] = nil
+        if !isStopping { wakeup.yield() }
+    }
+
+    private func failure(of id: String, _ error: any Error) -> RenderJob.Failure {
+        logger.warning("Render job \(id) failed: \(error)")
+        let error = error as? VisemeError ?? VisemeError(.internal, "The render failed", cause: error)
+        // The client knows nothing of our folders, and need not.
+        let name = "'\(files.speech(of: id).path)'"
+        let message = error.message.replacing("Speech \(name)", with: "The upload").replacing(name, with: "the upload")
+        return RenderJob.Failure(
+            code: error.code.rawValue, message: message.replacing(files.folder(of: id).path, with: ""),
+            hint: error.hint?.contains(files.root.path) ?? true ? nil : error.hint)
+    }
+
+    // MARK: Jobs
+
+    /// Makes room for an upload and gives the id of the job that it is to become.
+    ///
+    /// - Throws: `.busy` when too many jobs wait or are kept.
+    func beginUpload() async throws -> String {
+        let counts = try await store.counts()
+        guard counts.open + uploads.count < configuration.maxWaitingRenders else {
+            throw VisemeError(
+                .busy, "\(configuration.maxWaitingRenders) render jobs wait already", hint: "Try again later.")
+        }
+        guard counts.all + uploads.count < configuration.maxKeptRenders else {
+            throw VisemeError(
+                .busy, "\(configuration.maxKeptRenders) render jobs are kept already",
+                hint: "DELETE those that are finished.")
+        }
+        let id = randomToken(bytes: 16)
+        try files.create(id)
+        uploads.insert(id)
+        return id
+    }
+
+    /// Gives an upload up.
+    func abandon(_ id: String) {
+        guard uploads.remove(id) != nil else { return }
+        files.remove(id)
+    }
+
+    /// Makes a job of an upload.
+    ///
+    /// - Returns: The job, and whether it is new: the same key with the same request gives the same job.
+    /// - Throws: `.badData` when it is no speech, `.tooLarge` when it is too long, `.conflict` when the key came with another request.
+    func accept(
+        _ id: String, avatar: String, owner: String, key: String?, digest: String
+    ) async throws -> (job: RenderJob, isNew: Bool) {
+        defer { abandon(id) }
+        let frames = try await frameCount(of: id)
+        let job = RenderJob(
+            id: id, owner: owner, avatar: avatar, createdAt: Date(), idempotencyKey: key, digest: digest,
+            framesTotal: frames)
+        try files.keep(id)
+        switch try await store.add(job, limit: configuration.maxWaitingRenders) {
+        case .added:
+            uploads.remove(id)
+            wakeup.yield()
+            return (job, true)
+        case .repeated(let before): return (before, false)
+        case .conflicting:
+            throw VisemeError(
+                .conflict, "The Idempotency-Key was used for another request", hint: "Use a new key for a new render.")
+        case .full:
+            throw VisemeError(
+                .busy, "\(configuration.maxWaitingRenders) render jobs wait already", hint: "Try again later.")
+        }
+    }
+
+    private func frameCount(of id: String) async throws -> Int {
+        let seconds: Double
+        do {
+            // Opened as the render will open it, so that what cannot be decoded is refused while somebody listens.
+            _ = try await media.speech(at: files.speech(of: id))
+            seconds = try await media.probe(files.speech(of: id)).audio?.seconds ?? 0
+        } catch let error as VisemeError {
+            let failure = failure(of: id, error)
+            throw VisemeError(error.code == .internal ? .badData : error.code, failure.message, hint: failure.hint)
+        }
+        guard seconds.isFinite, seconds >= 0, seconds <= Double(configuration.maxRenderSeconds) else {
+            throw VisemeError(
+                .tooLarge,
+                "The speech lasts \(seconds) seconds, at most \(configuration.maxRenderSeconds) are rendered",
+                hint: "Cut it into pieces.")
+        }
+        return Int((seconds * 25).rounded(.up))
+    }
+
+    /// A job and the frames that it has so far; nil when there is none with that id.
+    func job(_ id: String) async throws -> (job: RenderJob, framesDone: Int)? {
+        guard let job = try await store.job(id) else { return nil }
+        return (job, done(job))
+    }
+
+    /// Somebody's jobs, the newest first.
+    func jobs(of owner: String) async throws -> [(job: RenderJob, framesDone: Int)] {
+        try await store.jobs(of: owner, limit: configuration.maxKeptRenders).map { ($0, done($0)) }
+    }
+
+    private func done(_ job: RenderJob) -> Int {
+        job.state == .finished ? job.framesTotal : framesDone[job.id] ?? 0
+    }
+
+    /// Ends a job if need be, and removes it with its files; says whether there was one.
+    func remove(_ id: String) async throws -> Bool {
+        guard try await store.remove(id) else { return false }
+        if let task = running[id] {
+            // It removes its files itself when it has stopped.
+            task.cancel()
+        } else {
+            files.remove(id)
+        }
+        return true
+    }
+
+    /// Figures for `/metrics`.
+    func gauges() async -> [(name: String, value: Double)] {
+        // Without the database there is nothing to tell, and its error is told elsewhere.
+        guard let counts = try? await store.counts() else { return [] }
+        return [
+            ("renders_running", Double(running.count)), ("renders_waiting", Double(max(0, counts.open - running.count))),
+            ("renders_kept", Double(counts.all)),
+        ]
+    }
+
+    private func removeExpired() async throws {
+        let time = Date(timeIntervalSinceNow: -3600 * Double(configuration.renderKeepHours))
+        for id in try await store.ids(endedBefore: time) { _ = try await remove(id) }
+    }
+}

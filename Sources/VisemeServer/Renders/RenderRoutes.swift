@@ -1,0 +1,213 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Viseme
+
+/// `/v1/renders`: speech in, a video file out, some time later.
+struct RenderRoutes: Sendable {
+    /// A job as clients see it.
+    struct Document: Codable, Sendable, Equatable {
+        var id: String
+        var avatar: String
+        var state: RenderJob.State
+        var createdAt: Date
+        var endedAt: Date?
+        var framesDone: Int
+        var framesTotal: Int
+        var resultBytes: Int?
+        var error: RenderJob.Failure?
+
+        init(_ job: RenderJob, framesDone: Int) {
+            id = job.id
+            avatar = job.avatar
+            state = job.state
+            createdAt = job.createdAt
+            endedAt = job.endedAt
+            self.framesDone = framesDone
+            framesTotal = job.framesTotal
+            resultBytes = job.resultBytes
+            error = job.failure
+        }
+    }
+
+    /// The answer to `GET /v1/renders`.
+    struct List: Codable, Sendable {
+        var renders: [Document]
+    }
+
+    let queue: RenderQueue
+    let configuration: ServerConfiguration
+    let library: AvatarLibrary
+
+    /// Adds the routes.
+    func add(to routes: some RouterMethods<ServerContext>) {
+        let group = routes.group("v1/renders")
+        group.post { request, context in try await create(request, context) }
+        group.get { _, context in
+            let jobs = try await queue.jobs(of: owner(context))
+            return Response.json(List(renders: jobs.map { Document($0.job, framesDone: $0.framesDone) }))
+        }
+        group.get(":id") { _, context in
+            let (job, framesDone) = try await job(context)
+            return Response.json(Document(job, framesDone: framesDone))
+        }
+        group.get(":id/events") { _, context in events(try await job(context).job.id) }
+        group.get(":id/result") { request, context in
+            try await result(try await job(context).job, request, context)
+        }
+        group.head(":id/result") { request, context in
+            let answer = try await result(try await job(context).job, request, context)
+            return Response(status: answer.status, headers: answer.headers)
+        }
+        group.delete(":id") { _, context in
+            let id = try await job(context).job.id
+            guard try await queue.remove(id) else { throw missing(id) }
+            return Response(status: .noContent)
+        }
+    }
+
+    // MARK: Asking
+
+    private func create(_ request: Request, _ context: ServerContext) async throws -> Response {
+        let wanted = request.uri.queryParameters.get("avatar")
+        let avatar = if let wanted { wanted } else { try await library.defaultID() }
+        _ = try await library.pack(avatar)
+        let key = request.headers[.idempotencyKey]
+        guard key.map({ (1...200).contains($0.utf8.count) }) ?? true else {
+            throw VisemeError(.usage, "The Idempotency-Key has \(key?.utf8.count ?? 0) bytes, expected 1…200")
+        }
+        if request.headers[.contentType]?.lowercased().hasPrefix("multipart/") ?? false {
+            throw VisemeError(
+                .unsupported, "The body is a form with several parts, expected the bytes of the speech alone",
+                hint: "curl --data-binary @speech.wav instead of curl -F")
+        }
+        let body = try BoundedBody(request, configuration)
+
+        let id = try await queue.beginUpload()
+        do {
+            let upload = try RenderUpload(to: queue.files.speech(of: id))
+            let kind = try await fill(upload, from: request, body)
+            let (job, isNew) = try await queue.accept(
+                id, avatar: avatar, owner: owner(context), key: key,
+                digest: "\(avatar) \(kind) \(try await upload.finish())")
+            let framesDone = try await queue.job(job.id)?.framesDone ?? 0
+            var response = Response.json(
+                Document(job, framesDone: framesDone), status: isNew ? .accepted : .ok)
+            response.headers[.location] = "/v1/renders/\(job.id)"
+            return response
+        } catch {
+            await queue.abandon(id)
+            throw error
+        }
+    }
+
+    /// Writes the body to the disk: speech as it is, a text as the configured command speaks it.
+    ///
+    /// - Returns: What else makes it this request and no other.
+    private func fill(_ upload: RenderUpload, from request: Request, _ body: BoundedBody) async throws -> String {
+        guard request.headers[.contentType]?.lowercased().hasPrefix("text/plain") ?? false else {
+            for try await piece in body { try await upload.append(piece) }
+            return "speech"
+        }
+        var text = ByteBuffer()
+        for try await piece in body {
+            text.writeImmutableBuffer(piece)
+            guard text.readableBytes <= 4 * configuration.maxTextCharacters else { break }
+        }
+        let words = String(buffer: text)
+        guard words.count <= configuration.maxTextCharacters else {
+            throw VisemeError(.tooLarge, "The text has more than \(configuration.maxTextCharacters) characters")
+        }
+        let voice = request.uri.queryParameters.get("voice")
+        let run = try SpeechCommand(configuration).speak(words, voice: voice)
+        let seconds = configuration.speechCommandSeconds
+        let alarm = Task {
+            try await Task.sleep(for: .seconds(seconds))
+            run.stop()
+        }
+        defer { alarm.cancel() }
+        try await upload.append(contentsOf: run.output)
+        return "text"
+    }
+
+    // MARK: Watching
+
+    private func events(_ id: String) -> Response {
+        EventStream.response { writer in
+            let stream = EventStream()
+            var last: Document?
+            var silentLooks = 0
+            while let (job, framesDone) = try await queue.job(id) {
+                let now = Document(job, framesDone: framesDone)
+                silentLooks += 1
+                if now != last {
+                    try await writer.write(try stream.event("render", now))
+                    last = now
+                    silentLooks = 0
+                } else if silentLooks % 60 == 0 {
+                    try await writer.write(EventStream.pulse)
+                }
+                if job.isEnded { return }
+                // A look costs a read of one row; more often than this nobody could see the bar move.
+                try await Task.sleep(for: .milliseconds(250))
+            }
+        }
+    }
+
+    // MARK: Fetching
+
+    private func result(_ job: RenderJob, _ request: Request, _ context: ServerContext) async throws -> Response {
+        guard job.state == .finished, let size = job.resultBytes else {
+            throw VisemeError(
+                .conflict, "Render \(job.id) has no result: it is \(job.state.rawValue)",
+                hint: job.failure?.message ?? "Wait for GET /v1/renders/\(job.id)/events to end.")
+        }
+        // A job's result never changes.
+        let tag = "\"\(job.id)\""
+        var headers: HTTPFields = [
+            .contentType: "video/mp4", .acceptRanges: "bytes", .eTag: tag,
+            .cacheControl: "private, max-age=31536000, immutable",
+            .contentDisposition: "inline; filename=\"viseme-\(job.id.prefix(8)).mp4\"",
+        ]
+        if request.headers[values: .ifNoneMatch].contains(where: { $0.contains(tag) || $0 == "*" }) {
+            return Response(status: .notModified, headers: headers)
+        }
+        let isStale = request.headers[.ifRange].map { $0 != tag } ?? false
+        let path = queue.files.result(of: job.id).path
+        switch ByteRange(isStale ? nil : request.headers[.range], size: size) {
+        case .whole:
+            headers[.contentLength] = String(size)
+            return Response(
+                status: .ok, headers: headers, body: try await FileIO().loadFile(path: path, context: context))
+        case .part(let range):
+            headers[.contentLength] = String(range.count)
+            headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound)/\(size)"
+            return Response(
+                status: .partialContent, headers: headers,
+                body: try await FileIO().loadFile(path: path, range: range, context: context))
+        case .unsatisfiable:
+            return Response(status: .rangeNotSatisfiable, headers: [.contentRange: "bytes */\(size)"])
+        }
+    }
+
+    // MARK: Whose
+
+    /// The API key that asks; nobody in particular where there are none.
+    private func owner(_ context: ServerContext) -> String { configuration.apiKeys.isEmpty ? "" : context.client }
+
+    private func job(_ context: ServerContext) async throws -> (job: RenderJob, framesDone: Int) {
+        let id = try context.parameters.require("id")
+        guard let found = try await queue.job(id), found.job.owner == owner(context) else { throw missing(id) }
+        return found
+    }
+
+    private func missing(_ id: String) -> VisemeError {
+        VisemeError(.notFound, "There is no render '\(id.prefix(64))'", hint: "GET /v1/renders lists yours.")
+    }
+}
+
+extension HTTPField.Name {
+    /// Names a request, so that sending it again does nothing again.
+    static let idempotencyKey = HTTPField.Name("Idempotency-Key") ?? .ifMatch
+}

@@ -1,0 +1,141 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import Viseme
+
+extension VisemeError.Code {
+    /// The request has no key, or a wrong one.
+    static let unauthorized = VisemeError.Code(rawValue: "unauthorized")
+    /// The request comes from a place that may not ask.
+    static let forbidden = VisemeError.Code(rawValue: "forbidden")
+    /// What the address names does not exist.
+    static let notFound = VisemeError.Code(rawValue: "not-found")
+    /// The request does not fit what is going on.
+    static let conflict = VisemeError.Code(rawValue: "conflict")
+    /// More than the configuration allows.
+    static let tooLarge = VisemeError.Code(rawValue: "too-large")
+    /// The capacity is used up at the moment.
+    static let busy = VisemeError.Code(rawValue: "busy")
+
+    /// The HTTP status that says the same.
+    var status: HTTPResponse.Status {
+        switch self {
+        case .usage, .badData, .noInput: .badRequest
+        case .notFound: .notFound
+        case .unauthorized: .unauthorized
+        case .forbidden: .forbidden
+        case .conflict: .conflict
+        case .tooLarge: .contentTooLarge
+        case .busy: .serviceUnavailable
+        case .unavailable: .notImplemented
+        case .unsupported: .unsupportedMediaType
+        case .cannotCreate: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
+        default: .internalServerError
+        }
+    }
+}
+
+/// The body of every response that is an error.
+struct FailureDocument: Codable, Sendable {
+    struct Failure: Codable, Sendable {
+        var code: String
+        var message: String
+        var hint: String?
+    }
+    var error: Failure
+}
+
+/// Turns what was thrown into a response; what is inside of the server stays there.
+struct FailureMiddleware: RouterMiddleware {
+    let metrics: Metrics
+
+    func handle(
+        _ request: Request, context: ServerContext, next: @concurrent (Request, ServerContext) async throws -> Response
+    ) async throws -> Response {
+        do {
+            let response = try await next(request, context)
+            metrics.count("http_responses_total", label: ("status", "\(response.status.code)"))
+            return response
+        } catch {
+            let response = respond(to: error, request, context)
+            metrics.count("http_responses_total", label: ("status", "\(response.status.code)"))
+            return response
+        }
+    }
+
+    private func respond(to error: any Error, _ request: Request, _ context: ServerContext) -> Response {
+        var failure: VisemeError
+        var status: HTTPResponse.Status
+        switch error {
+        case let error as VisemeError:
+            (failure, status) = (error, error.code.status)
+            if status == .internalServerError || status.code == 507 {
+                context.logger.error("\(request.method) \(request.uri.path): \(error)")
+                failure = VisemeError(
+                    error.code, "The server failed at this request", hint: "The server's log says why.")
+            }
+        case let error as any HTTPResponseError:
+            status = error.status
+            failure = VisemeError(.usage, "\(status.reasonPhrase): \(request.method) \(request.uri.path)")
+            if status == .notFound { failure.code = .notFound }
+            if status == .contentTooLarge { failure.code = .tooLarge }
+        case is CancellationError:
+            (failure, status) = (VisemeError(.busy, "The server is stopping"), .serviceUnavailable)
+        default:
+            context.logger.error("\(request.method) \(request.uri.path): \(error)")
+            (failure, status) = (VisemeError(.internal, "The server failed at this request"), .internalServerError)
+        }
+        let document = FailureDocument(
+            error: .init(code: failure.code.rawValue, message: failure.message, hint: failure.hint))
+        var response = Response.json(document, status: status)
+        if failure.code == .busy { response.headers[.retryAfter] = "2" }
+        if status == .unauthorized { response.headers[.wwwAuthenticate] = "Bearer" }
+        closeIfUnread(request, context, &response)
+        return response
+    }
+
+    /// The rest of an upload that was refused is not read for ever.
+    private func closeIfUnread(_ request: Request, _ context: ServerContext, _ response: inout Response) {
+        let length = request.headers[.contentLength].flatMap { Int($0) } ?? 0
+        guard length > 1 << 16 || request.headers[.transferEncoding] != nil else { return }
+        response.headers[.connection] = "close"
+        let channel = context.channel
+        // Not at once: the answer would be lost with what was not read.
+        channel.eventLoop.scheduleTask(in: .seconds(2)) { channel.close(promise: nil) }
+    }
+}
+
+extension Response {
+    /// A JSON document.
+    static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .iso8601
+        // Our own documents are numbers and texts: nothing in them cannot be encoded.
+        let data = (try? encoder.encode(value)) ?? Data("{}".utf8)
+        return Response(
+            status: status, headers: [.contentType: "application/json; charset=utf-8"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: data)))
+    }
+}
+
+extension Request {
+    /// A small JSON body.
+    ///
+    /// - Throws: `.usage` when it is not what was expected.
+    func json<Value: Decodable>(_ type: Value.Type, upTo limit: Int = 1 << 16) async throws -> Value {
+        let buffer = try await body.collect(upTo: limit)
+        do {
+            return try JSONDecoder().decode(type, from: Data(buffer.readableBytesView))
+        } catch DecodingError.keyNotFound(let key, _) {
+            throw VisemeError(.usage, "The JSON body lacks \"\(key.stringValue)\"")
+        } catch DecodingError.typeMismatch(let type, let context) {
+            let key = context.codingPath.map(\.stringValue).joined(separator: ".")
+            throw VisemeError(.usage, "In the JSON body \"\(key)\" is not of type \(type)")
+        } catch {
+            throw VisemeError(.usage, "The body is not the JSON that this address expects")
+        }
+    }
+}

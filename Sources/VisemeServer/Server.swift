@@ -1,0 +1,101 @@
+import Foundation
+import Hummingbird
+public import Logging
+import NIOCore
+public import ServiceLifecycle
+public import Viseme
+public import VisemeFFmpeg
+
+/// HTTP for live sessions, render jobs and the page. It runs until it is shut down: then sessions end with complete streams.
+public struct Server: Service {
+    private let configuration: ServerConfiguration
+    private let library: AvatarLibrary
+    private let sessions: Sessions
+    private let renders: RenderQueue
+    private let page: Page
+    private let readiness = Readiness()
+    private let metrics = Metrics()
+    private let media: FFmpeg
+    private let logger: Logger
+    private let onReady: @Sendable (String) -> Void
+
+    /// Makes a server; nothing listens yet.
+    ///
+    /// - Parameters:
+    ///   - configuration: What can be set; it is checked here.
+    ///   - media: Decodes and encodes.
+    ///   - logger: Where it logs.
+    ///   - makeEngine: Loads an avatar's models.
+    ///   - onReady: Gets the server's address once it listens and an inference has run.
+    /// - Throws: `.usage` for an impossible configuration; `.cannotCreate` when the data folder cannot be written.
+    public init(
+        _ configuration: ServerConfiguration, media: FFmpeg, logger: Logger,
+        makeEngine: @escaping @Sendable (Avatar) async throws -> Engine,
+        onReady: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws {
+        let configuration = try configuration.checked()
+        let library = AvatarLibrary(configuration, media: media, logger: logger, makeEngine: makeEngine)
+        let sessions = Sessions(configuration, library: library, metrics: metrics, logger: logger)
+        let slots = sessions.slots
+        self.configuration = configuration
+        self.library = library
+        self.sessions = sessions
+        renders = try RenderQueue(
+            configuration, media: media, logger: logger, engine: { try await library.load($0).engine },
+            isSpeaking: { slots.isInUse })
+        page = try Page()
+        self.media = media
+        self.logger = logger
+        self.onReady = onReady
+    }
+
+    /// Serves until it is shut down.
+    public func run() async throws {
+        let application = application()
+        try await withGracefulShutdownHandler {
+            try await application.run()
+        } onGracefulShutdown: {
+            // At once: the connections end when the sessions do.
+            Task { [sessions] in await sessions.stop() }
+        }
+    }
+
+    /// Every area adds its own routes.
+    func router() -> Router<ServerContext> {
+        let router = Router(context: ServerContext.self)
+        router.add(middleware: SecurityHeadersMiddleware())
+        router.add(middleware: FailureMiddleware(metrics: metrics))
+        router.add(middleware: AccessMiddleware(configuration: configuration))
+        HealthRoutes(readiness: readiness, metrics: metrics, sessions: sessions, renders: renders).add(to: router)
+        AvatarRoutes(library: library).add(to: router)
+        SessionRoutes(sessions: sessions, library: library, media: media, configuration: configuration).add(to: router)
+        RenderRoutes(queue: renders, configuration: configuration, library: library).add(to: router)
+        page.add(to: router)
+        return router
+    }
+
+    /// The application that is run; tests ask it without a socket, too.
+    func application() -> some ApplicationProtocol {
+        let idle = TimeAmount.seconds(Int64(configuration.requestIdleSeconds))
+        return Application(
+            router: router(),
+            server: .http1(configuration: .init(idleTimeout: idle)),
+            configuration: ApplicationConfiguration(
+                address: .hostname(configuration.host, port: configuration.port), serverName: "Viseme",
+                availableConnectionsDelegate: .maximum(configuration.maxConnections, logger: logger)),
+            services: [sessions, renders],
+            onServerRunning: { [readiness, library, logger, onReady, configuration] channel in
+                let port = channel.localAddress?.port ?? configuration.port
+                let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
+                // The server answers meanwhile: /ready says that it is not.
+                Task {
+                    do {
+                        try await readiness.warmUp(library)
+                        onReady("http://\(host):\(port)")
+                    } catch {
+                        logger.critical("Nothing can be spoken: \(error)")
+                    }
+                }
+            }, logger: logger)
+    }
+}

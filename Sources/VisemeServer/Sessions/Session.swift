@@ -1,0 +1,367 @@
+import Foundation
+import Logging
+import Viseme
+import VisemeFFmpeg
+
+/// A conversation that clients speak into and watch: a `LiveSession`, encoded once for all who watch it.
+///
+/// While nobody watches nothing is encoded, and while nobody speaks nothing is drawn: the avatar's shared loop is sent.
+actor Session {
+    /// What the session needs of the server.
+    struct Surroundings: Sendable {
+        var configuration: ServerConfiguration
+        var slots: SpeakingSlots
+        var metrics: Metrics
+    }
+
+    /// A promise that somebody speaks, until `endSpeech`.
+    struct Speech: Sendable {
+        fileprivate let number: Int
+        /// What is pushed after an interruption belongs to no speech any more.
+        fileprivate let epoch: Int
+        /// Samples at 16 kHz that were pushed.
+        var samples = 0
+    }
+
+    nonisolated let id: String
+    nonisolated let avatar: LoadedAvatar
+    nonisolated let client: String
+    private nonisolated let secretHash: String
+    private let live: LiveSession
+    private let around: Surroundings
+    private var encoder: LiveEncoder?
+    /// Number of the unit with which the encoder's sound began.
+    private var soundStart = 0
+    private var splice = SplicePlan()
+    private var shown: (any Picture)?
+    private var shownTemplate: Int?
+    private var viewers: [Int: (reader: Reader<EncodedUnit>, isStarted: Bool)] = [:]
+    private var listeners: [Int: Reader<SessionStatus>] = [:]
+    private var numbers = 0
+    private var speeches: [Int: Int] = [:]
+    private var bare: (reader: SampleReader, epoch: Int)?
+    private var hasSlot = false
+    private var spoken: ContinuousClock.Instant?
+    private var state = SessionStatus.State.idle
+    private var recent: [ContinuousClock.Instant] = []
+    private var counted: LiveReport
+    private var lastCall = ContinuousClock.now
+    private var lastSpeech = ContinuousClock.now
+    private var units = 0
+
+    /// Begins a session.
+    ///
+    /// - Parameters:
+    ///   - secret: What opens it; only its hash is kept.
+    ///   - client: Whose it is.
+    init(id: String, secret: String, avatar: LoadedAvatar, client: String, _ around: Surroundings) async throws {
+        self.id = id
+        self.avatar = avatar
+        self.client = client
+        self.around = around
+        secretHash = ModelFile.sha256(of: Data(secret.utf8))
+        var settings = LiveSession.Settings()
+        settings.sound = LoadedAvatar.sound
+        settings.drawsTemplate = avatar.idleLoop == nil
+        live = try await LiveSession(avatar.engine, settings: settings)
+        counted = await live.report
+    }
+
+    /// Whether this is the session's secret.
+    nonisolated func isOpened(by secret: String) -> Bool {
+        equalInConstantTime(ModelFile.sha256(of: Data(secret.utf8)), secretHash)
+    }
+
+    // MARK: Speaking
+
+    /// Begins an upload, or a text.
+    ///
+    /// - Throws: `.conflict` while another one runs; `.busy` when as many sessions speak as can.
+    func beginSpeech() async throws -> Speech {
+        let epoch = await live.epoch
+        guard state != .ended else { throw ended }
+        guard !speeches.values.contains(epoch) else {
+            throw VisemeError(
+                .conflict, "Session \(id) is being spoken to already",
+                hint: "Wait for that request to end, or interrupt the session.")
+        }
+        if !hasSlot {
+            guard around.slots.take() else {
+                around.metrics.count("refused_total", label: ("reason", "speaking"))
+                throw VisemeError(
+                    .busy, "\(around.slots.capacity) sessions speak already, and more would make all of them stutter")
+            }
+            hasSlot = true
+        }
+        numbers += 1
+        speeches[numbers] = epoch
+        lastCall = .now
+        spoken = spoken ?? (state == .idle ? .now : nil)
+        return Speech(number: numbers, epoch: epoch)
+    }
+
+    /// Ends what `beginSpeech` began.
+    func endSpeech(_ speech: Speech) {
+        speeches[speech.number] = nil
+        lastCall = .now
+    }
+
+    /// Says samples, as fast as they are spoken.
+    ///
+    /// - Returns: Whether more is wanted; false after an interruption.
+    func push(_ samples: [Float], sound: [Float], _ speech: inout Speech) async throws -> Bool {
+        speech.samples += samples.count
+        guard speech.samples <= around.configuration.maxSpeechSeconds * 16_000 else {
+            throw VisemeError(
+                .tooLarge, "The speech is longer than \(around.configuration.maxSpeechSeconds) s",
+                hint: "Send it in parts.")
+        }
+        guard samples.allSatisfy(\.isFinite), sound.allSatisfy(\.isFinite) else {
+            throw VisemeError(.badData, "The speech has samples that are no numbers")
+        }
+        return try await live.push(samples, sound: sound, epoch: speech.epoch)
+    }
+
+    /// The reader of bare samples: the same from upload to upload, so that they join without a gap.
+    func sampleReader(_ samples: RawSamples, _ speech: Speech) async throws -> SampleReader {
+        if let bare, bare.epoch == speech.epoch, bare.reader.samples == samples { return bare.reader }
+        if bare?.epoch == speech.epoch { try await finishSamples(speech.epoch) }
+        let reader = try SampleReader(samples, sound: LoadedAvatar.sound)
+        bare = (reader, speech.epoch)
+        return reader
+    }
+
+    /// Ends the utterance that a speech was, unless it was interrupted.
+    func finish(_ speech: Speech) async {
+        if await live.epoch == speech.epoch { await live.finish() }
+    }
+
+    /// Ends the utterance.
+    func finish() async throws {
+        lastCall = .now
+        try await finishSamples(await live.epoch)
+        await live.finish()
+    }
+
+    private func finishSamples(_ epoch: Int) async throws {
+        guard let ending = bare else { return }
+        bare = nil
+        guard ending.epoch == epoch else { return }
+        let (samples, sound) = try await ending.reader.finish()
+        _ = try await live.push(samples, sound: sound, epoch: epoch)
+        await live.finish()
+    }
+
+    /// Stops speaking. Uploads that run end.
+    func interrupt() async {
+        lastCall = .now
+        spoken = nil
+        bare = nil
+        await live.interrupt()
+    }
+
+    /// Ends the session, once what is shown is shown.
+    func end() async {
+        await live.interrupt()
+        await live.end()
+    }
+
+    private var ended: VisemeError { VisemeError(.notFound, "There is no session '\(id)' any more") }
+
+    // MARK: Watching
+
+    /// Joins those who watch.
+    ///
+    /// - Parameter disconnect: Ends the connection of somebody who cannot follow.
+    /// - Throws: `.busy` when as many watch as may.
+    func watch(disconnect: @escaping @Sendable () -> Void) throws -> (number: Int, reader: Reader<EncodedUnit>) {
+        guard state != .ended else { throw ended }
+        guard viewers.count < around.configuration.maxViewersPerSession else {
+            throw VisemeError(.busy, "\(viewers.count) streams of session \(id) are watched already")
+        }
+        numbers += 1
+        let reader = Reader<EncodedUnit>(limit: around.configuration.viewerLagSeconds * 25, disconnect: disconnect)
+        viewers[numbers] = (reader, false)
+        return (numbers, reader)
+    }
+
+    /// Leaves those who watch.
+    func leave(_ number: Int) {
+        viewers[number] = nil
+        lastCall = .now
+    }
+
+    /// Joins those who hear what the session does.
+    func listen(disconnect: @escaping @Sendable () -> Void) async throws -> (number: Int, reader: Reader<SessionStatus>)
+    {
+        guard state != .ended else { throw ended }
+        guard listeners.count < around.configuration.maxViewersPerSession else {
+            throw VisemeError(.busy, "\(listeners.count) clients follow session \(id) already")
+        }
+        numbers += 1
+        let number = numbers
+        let reader = Reader<SessionStatus>(limit: 8, disconnect: disconnect)
+        listeners[number] = reader
+        _ = reader.send(await status())
+        return (number, reader)
+    }
+
+    /// Leaves those who hear.
+    func leaveEvents(_ number: Int) { listeners[number] = nil }
+
+    /// What it does now.
+    func status() async -> SessionStatus {
+        let (report, queued) = (await live.report, await live.queued)
+        let now = ContinuousClock.now
+        func latency(_ name: String) -> SessionStatus.Latency? {
+            report.latency[name].map { SessionStatus.Latency(median: $0.p50, p95: $0.p95) }
+        }
+        return SessionStatus(
+            state: state, fps: Double(recent.count { $0 > now - .seconds(1) }), units: report.units,
+            dropped: report.dropped, late: report.late, starved: report.starved, firstFrame: latency("firstFrame"),
+            interrupt: latency("interrupt"), queuedSeconds: queued / .seconds(1), viewers: viewers.count)
+    }
+
+    /// Figures for `/metrics`.
+    var gauges: (fps: Int, isSpeaking: Bool, viewers: Int) {
+        let since = ContinuousClock.now - .seconds(1)
+        return (recent.count { $0 > since }, state == .speaking, viewers.count)
+    }
+
+    // MARK: Going on
+
+    /// Gives one unit after the other until the session ends.
+    func run() async throws {
+        defer { close() }
+        while let unit = try await live.next() {
+            try await give(unit)
+            await look(at: unit)
+        }
+        if !viewers.isEmpty, let encoder {
+            let rest = try await encoder.finishSound()
+            send(EncodedUnit(index: units, picture: nil, sound: place(rest)))
+        }
+        // A process that ended now would take the models away from under them.
+        while await !live.isQuiet { try await Task.sleep(for: .milliseconds(10)) }
+    }
+
+    private func close() {
+        state = .ended
+        if hasSlot { around.slots.giveBack() }
+        hasSlot = false
+        let last = SessionStatus(
+            state: .ended, fps: 0, units: units, dropped: counted.dropped, late: counted.late, starved: counted.starved,
+            queuedSeconds: 0, viewers: 0)
+        for listener in listeners.values where listener.send(last) { listener.finish() }
+        for viewer in viewers.values { viewer.reader.finish() }
+        (listeners, viewers, encoder, shown) = ([:], [:], nil, nil)
+    }
+
+    private func give(_ unit: LiveUnit) async throws {
+        let picture = unit.frame?.picture
+        if unit.frame != nil || unit.templatePosition != nil {
+            (shown, shownTemplate) = (picture, unit.templatePosition)
+        }
+        guard !viewers.isEmpty else {
+            encoder = nil
+            return
+        }
+        let encoder: LiveEncoder
+        if let existing = self.encoder {
+            encoder = existing
+        } else {
+            encoder = try avatar.makeEncoder()
+            (self.encoder, splice, soundStart) = (encoder, SplicePlan(), unit.index)
+        }
+        let loop = avatar.idleLoop
+        let what: SplicePlan.Shown =
+            if let position = unit.templatePosition { .template(position) } else { picture == nil ? .same : .drawn }
+        let waiting = viewers.filter { !$0.value.isStarted }.map(\.key)
+        let step = splice.step(what, needsKey: !waiting.isEmpty) { position in
+            (loop?.picture(at: position) != nil, loop?.isStart(position) ?? false)
+        }
+        let encoded: EncodedUnit.Picture
+        switch step {
+        case .shared(let position):
+            guard let shared = loop?.picture(at: position) else { return }
+            encoded = shared
+        case .encode(let isKey): encoded = try await encoder.picture(try await wanted(), isKey: isKey)
+        case .repeated(let isKey):
+            // A key frame needs the picture itself: the encoder may never have seen it.
+            encoded = try await encoder.picture(isKey ? try await wanted() : nil, isKey: isKey)
+        }
+        let sound = try await encoder.sound(unit.sound)
+        if encoded.isKey { for number in waiting { viewers[number]?.isStarted = true } }
+        send(EncodedUnit(index: unit.index, picture: encoded, sound: place(sound)))
+    }
+
+    /// The picture that is shown.
+    private func wanted() async throws -> any Picture {
+        if let shown { return shown }
+        return try await avatar.engine.templateFrame(at: shownTemplate ?? 0).picture
+    }
+
+    private func place(_ sound: [EncodedUnit.Sound]) -> [EncodedUnit.Sound] {
+        let offset = soundStart * LoadedAvatar.sound.rate / 25
+        return sound.map { $0.moved(by: offset) }
+    }
+
+    private func send(_ unit: EncodedUnit) {
+        for (number, viewer) in viewers where viewer.isStarted && !viewer.reader.send(unit) {
+            viewers[number] = nil
+            around.metrics.count("slow_viewers_total")
+        }
+    }
+
+    /// Takes note of a unit: state, figures, expiry.
+    private func look(at unit: LiveUnit) async {
+        units = unit.index + 1
+        let now = ContinuousClock.now
+        if unit.frame != nil || unit.templatePosition != nil { recent.append(now) }
+        if recent.count > 30 { recent.removeFirst(recent.count - 30) }
+        if unit.isSpeech {
+            lastSpeech = now
+            if let spoken { around.metrics.observe("speech_start_seconds", now - spoken) }
+            spoken = nil
+        }
+        let hasSpeech = await live.hasSpeech
+        let isHole = !unit.isSpeech && unit.frame == nil && unit.templatePosition == nil
+        let next: SessionStatus.State =
+            unit.isSpeech ? .speaking : isHole && hasSpeech && state != .idle ? .waiting : .idle
+        if next == .idle, hasSlot, speeches.isEmpty, !hasSpeech {
+            around.slots.giveBack()
+            hasSlot = false
+        }
+        let isNew = next != state
+        state = next
+        if isNew || units % 25 == 0 {
+            await count()
+            if !listeners.isEmpty { tell(await status()) }
+        }
+        await expire(now)
+    }
+
+    private func tell(_ status: SessionStatus) {
+        for (number, listener) in listeners where !listener.send(status) { listeners[number] = nil }
+    }
+
+    private func count() async {
+        let report = await live.report
+        for (name, value) in [
+            ("units_total", report.units - counted.units), ("speech_units_total", report.speech - counted.speech),
+            ("dropped_total", report.dropped - counted.dropped), ("late_total", report.late - counted.late),
+            ("starved_total", report.starved - counted.starved),
+            ("interrupts_total", report.interrupts - counted.interrupts),
+        ] { around.metrics.count(name, by: value) }
+        counted = report
+    }
+
+    private func expire(_ now: ContinuousClock.Instant) async {
+        guard speeches.isEmpty, state == .idle else { return }
+        let idle = Duration.seconds(around.configuration.sessionIdleSeconds)
+        let quiet = Duration.seconds(around.configuration.sessionQuietSeconds)
+        guard (viewers.isEmpty && now - max(lastCall, lastSpeech) > idle) || now - max(lastCall, lastSpeech) > quiet
+        else { return }
+        await live.end()
+    }
+}

@@ -1,0 +1,162 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Viseme
+import VisemeFFmpeg
+
+/// `/v1/sessions`: speak into a session, and watch it.
+struct SessionRoutes: Sendable {
+    /// What begins a session.
+    private struct Wish: Decodable {
+        var avatar: String?
+    }
+
+    /// The answer to it.
+    struct Document: Codable, Sendable {
+        var id: String
+        /// Opens all addresses of the session; told once.
+        var secret: String
+        var avatar: String
+        var width: Int
+        var height: Int
+        var codecs: String
+        var idleSeconds: Int
+    }
+
+    /// What to say.
+    private struct Text: Decodable {
+        var text: String
+        var voice: String?
+    }
+
+    let sessions: Sessions
+    let library: AvatarLibrary
+    let media: FFmpeg
+    let configuration: ServerConfiguration
+
+    /// Adds the routes.
+    func add(to routes: some RouterMethods<ServerContext>) {
+        let group = routes.group("v1/sessions")
+        group.post { request, context in try await create(request, context) }
+        group.delete(":id") { request, context in
+            try await find(request, context).end()
+            return Response(status: .noContent)
+        }
+        group.post(":id/audio") { request, context in
+            let input = SpeechInput(session: try await find(request, context), media: media)
+            let body = try BoundedBody(request, configuration)
+            if let samples = try SpeechInput.samples(of: request) {
+                return Response.json(try await input.say(samples, from: body), status: .accepted)
+            }
+            return Response.json(try await input.say(containerFrom: body), status: .accepted)
+        }
+        group.post(":id/finish") { request, context in
+            try await find(request, context).finish()
+            return Response(status: .noContent)
+        }
+        group.post(":id/say") { request, context in try await say(request, context) }
+        group.post(":id/interrupt") { request, context in
+            try await find(request, context).interrupt()
+            return Response(status: .noContent)
+        }
+        group.get(":id/stream.mp4") { request, context in try await stream(.mp4, request, context) }
+        group.get(":id/stream.ts") { request, context in try await stream(.ts, request, context) }
+        group.get(":id/events") { request, context in events(try await find(request, context), context) }
+    }
+
+    private func create(_ request: Request, _ context: ServerContext) async throws -> Response {
+        let avatar = try await request.json(Wish.self).avatar
+        let id = if let avatar { avatar } else { try await library.defaultID() }
+        let (session, secret) = try await sessions.create(avatar: id, client: context.client)
+        let manifest = session.avatar.engine.avatar.manifest
+        var response = Response.json(
+            Document(
+                id: session.id, secret: secret, avatar: id, width: manifest.width, height: manifest.height,
+                codecs: session.avatar.format.codecs, idleSeconds: configuration.sessionIdleSeconds), status: .created)
+        response.headers[.location] = "/v1/sessions/\(session.id)"
+        return response
+    }
+
+    private func find(_ request: Request, _ context: ServerContext) async throws -> Session {
+        let secret = request.headers[.sessionSecret] ?? request.uri.queryParameters.get("secret")
+        return try await sessions.find(try context.parameters.require("id"), secret: secret)
+    }
+
+    private func say(_ request: Request, _ context: ServerContext) async throws -> Response {
+        let session = try await find(request, context)
+        let wish = try await request.json(Text.self)
+        let text = wish.text.trimmingCharacters(in: .whitespacesAndNewlines.union(.controlCharacters))
+        guard !text.isEmpty else { throw VisemeError(.usage, "There is nothing to say: \"text\" is empty") }
+        guard text.count <= configuration.maxTextCharacters, text.utf8.count <= 4 * configuration.maxTextCharacters
+        else {
+            throw VisemeError(
+                .tooLarge, "The text is longer than \(configuration.maxTextCharacters) characters",
+                hint: "Say it sentence by sentence.")
+        }
+        let command = try SpeechCommand(configuration)
+        let input = SpeechInput(session: session, media: media)
+        return Response.json(
+            try await input.say(text, voice: wish.voice, by: command, configuration), status: .accepted)
+    }
+
+    // MARK: Watching
+
+    private func stream(
+        _ container: LiveRequest.Container, _ request: Request, _ context: ServerContext
+    ) async throws -> Response {
+        let session = try await find(request, context)
+        let channel = context.channel
+        let muxer = try LiveMuxer(session.avatar.format, container: container, software: media.software)
+        let (number, reader) = try await session.watch { channel.close(promise: nil) }
+        let isMP4 = container == .mp4
+        let type = isMP4 ? "video/mp4; codecs=\"\(session.avatar.format.codecs)\"" : "video/mp2t"
+        // Proxies must not collect what is meant to be seen now.
+        let headers: HTTPFields = [.contentType: type, .cacheControl: "no-store", .accelBuffering: "no"]
+        return Response(
+            status: .ok, headers: headers,
+            body: ResponseBody { writer in
+                do {
+                    let header = await muxer.header()
+                    if !header.isEmpty { try await writer.write(ByteBuffer(bytes: header)) }
+                    for await unit in reader.elements {
+                        let bytes = try await muxer.write(unit)
+                        if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
+                    }
+                    let rest = try await muxer.finish()
+                    if !rest.isEmpty { try await writer.write(ByteBuffer(bytes: rest)) }
+                    await session.leave(number)
+                    try await writer.finish(nil)
+                } catch {
+                    await session.leave(number)
+                    throw error
+                }
+            })
+    }
+
+    private func events(_ session: Session, _ context: ServerContext) -> Response {
+        let channel = context.channel
+        return EventStream.response { writer in
+            let (number, reader) = try await session.listen { channel.close(promise: nil) }
+            do {
+                let stream = EventStream()
+                for await status in reader.elements { try await writer.write(try stream.event("status", status)) }
+                await session.leaveEvents(number)
+            } catch {
+                await session.leaveEvents(number)
+                throw error
+            }
+        }
+    }
+}
+
+extension HTTPField.Name {
+    private static func name(_ text: String) -> HTTPField.Name {
+        guard let name = HTTPField.Name(text) else { preconditionFailure("'\(text)' is a header's name") }
+        return name
+    }
+
+    /// Opens a session.
+    static let sessionSecret = name("Viseme-Session-Secret")
+    static let accelBuffering = name("X-Accel-Buffering")
+}

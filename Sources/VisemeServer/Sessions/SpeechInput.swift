@@ -1,0 +1,159 @@
+import Foundation
+import Hummingbird
+import NIOCore
+import Viseme
+import VisemeFFmpeg
+
+/// What a client says: an upload, or a text, on its way into a session.
+struct SpeechInput: Sendable {
+    /// The answer when all of it was taken.
+    struct Receipt: Codable, Sendable {
+        /// Of speech.
+        var seconds: Double
+        /// Whether an interruption came before its end.
+        var isInterrupted: Bool
+        /// What was survived, one sentence each.
+        var warnings: [String]
+    }
+
+    let session: Session
+    let media: FFmpeg
+
+    // MARK: Bare samples
+
+    /// The form that a request declares, in its query or its type; nil for a container.
+    ///
+    /// - Throws: `.usage` for half a form.
+    static func samples(of request: Request) throws -> RawSamples? {
+        let query = request.uri.queryParameters
+        var values = ["format", "rate", "channels"].reduce(into: [:]) { $0[$1] = query.get($1) }
+        // RFC 2586 says big-endian, but whoever declares L16 in a browser or a script sends what the machine has.
+        if let type = request.headers[.contentType]?.lowercased(), type.hasPrefix("audio/l16") {
+            values["format"] = values["format"] ?? "s16le"
+            for part in type.split(separator: ";").dropFirst() {
+                let pair = part.split(separator: "=").map { $0.trimmingCharacters(in: .whitespaces) }
+                guard pair.count == 2, ["rate", "channels"].contains(pair[0]) else { continue }
+                values[pair[0]] = values[pair[0]] ?? pair[1]
+            }
+        }
+        guard !values.isEmpty else { return nil }
+        guard let format = values["format"].flatMap({ RawSamples.Format(rawValue: $0) }),
+            let rate = values["rate"].flatMap({ Int($0) }), let channels = Int(values["channels"] ?? "1")
+        else {
+            throw VisemeError(
+                .usage, "Bare samples need a format, s16le or f32le, and a rate",
+                hint: "…/audio?format=s16le&rate=16000&channels=1, or a container such as WAV without a query")
+        }
+        let samples = RawSamples(format: format, rate: rate, channels: channels)
+        try samples.validate()
+        return samples
+    }
+
+    /// Says bare samples as they come. The utterance goes on until `finish`.
+    func say(_ samples: RawSamples, from body: BoundedBody) async throws -> Receipt {
+        try await speaking { speech in
+            let reader = try await session.sampleReader(samples, speech)
+            for try await buffer in body {
+                // In pieces: what is read at once is converted at once.
+                for start in stride(from: 0, to: buffer.readableBytes, by: 1 << 16) {
+                    let length = min(1 << 16, buffer.readableBytes - start)
+                    guard let bytes = buffer.getBytes(at: buffer.readerIndex + start, length: length) else { continue }
+                    let (heard, sound) = try await reader.read(Data(bytes))
+                    guard try await session.push(heard, sound: sound, &speech) else { return (true, []) }
+                }
+            }
+            return (false, [])
+        }
+    }
+
+    // MARK: Containers
+
+    /// Says what a container holds, as it comes: one utterance.
+    func say(containerFrom body: BoundedBody) async throws -> Receipt {
+        try await speaking { speech in
+            let (reading, writing) = try SpeechPipe.make()
+            let (session, media, begun) = (session, media, speech)
+            async let spoken = Self.speak(from: reading, into: session, media: media, begun)
+            do {
+                for try await buffer in body {
+                    // Nobody reads any more: an interruption, or nothing that can be read. The other side says which.
+                    guard await writing.write(buffer) else { break }
+                }
+            } catch {
+                await writing.close()
+                // What came is said; that the rest did not is the answer, if anybody is there to hear it.
+                _ = try? await spoken
+                throw error
+            }
+            await writing.close()
+            let outcome = try await spoken
+            speech = outcome.speech
+            return (outcome.isInterrupted, outcome.warnings)
+        }
+    }
+
+    /// Says a text.
+    func say(
+        _ text: String, voice: String?, by command: SpeechCommand, _ configuration: ServerConfiguration
+    ) async throws -> Receipt {
+        try await speaking { speech in
+            let run = try command.speak(text, voice: voice)
+            defer { run.stop() }
+            let patience = Task {
+                // Cancelled as soon as it has begun to speak.
+                guard (try? await Task.sleep(for: .seconds(configuration.speechCommandSeconds))) != nil else { return }
+                run.stop()
+            }
+            defer { patience.cancel() }
+            let outcome = try await Self.speak(from: run.output, into: session, media: media, speech) {
+                patience.cancel()
+            }
+            speech = outcome.speech
+            return (outcome.isInterrupted, outcome.warnings)
+        }
+    }
+
+    // MARK: Both
+
+    private func speaking(
+        _ body: (inout Session.Speech) async throws -> (isInterrupted: Bool, warnings: [String])
+    ) async throws -> Receipt {
+        var speech = try await session.beginSpeech()
+        do {
+            let (isInterrupted, warnings) = try await body(&speech)
+            await session.endSpeech(speech)
+            return Receipt(
+                seconds: Double(speech.samples) / 16_000, isInterrupted: isInterrupted, warnings: warnings)
+        } catch {
+            await session.endSpeech(speech)
+            throw error
+        }
+    }
+
+    /// Reads a container from a pipe to its end and pushes it into a session.
+    private static func speak(
+        from pipe: FileHandle, into session: Session, media: FFmpeg, _ begun: Session.Speech,
+        onBegin: @Sendable () -> Void = {}
+    ) async throws -> (speech: Session.Speech, isInterrupted: Bool, warnings: [String]) {
+        // Whoever writes into it learns that nobody reads. It can be closed by now only if reading failed.
+        defer { try? pipe.close() }
+        let source = try await media.liveSource(from: pipe, sound: LoadedAvatar.sound)
+        onBegin()
+        var speech = begun
+        do {
+            while let (samples, sound) = try await source.read() {
+                guard try await session.push(samples, sound: sound, &speech) else {
+                    await source.close()
+                    return (speech, true, [])
+                }
+            }
+        } catch {
+            await source.close()
+            throw error
+        }
+        let warnings = await source.warnings
+        await source.close()
+        await session.finish(speech)
+        return (speech, false, warnings)
+    }
+}

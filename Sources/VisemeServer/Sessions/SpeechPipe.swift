@@ -1,0 +1,75 @@
+import Foundation
+import NIOCore
+import Viseme
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// The end of a pipe into which an upload is written: libav* reads the other one. A full pipe makes the upload wait.
+actor SpeechPipe {
+    private let executor = BlockingExecutor("speech pipe")
+    private var descriptor: Int32
+
+    /// The actor's own queue: writing blocks.
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    private init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { if descriptor >= 0 { Self.closeDescriptor(descriptor) } }
+
+    /// Makes a pipe.
+    ///
+    /// - Returns: The end to read from, which belongs to the caller, and the end to write to.
+    static func make() throws -> (reading: FileHandle, writing: SpeechPipe) {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else {
+            throw VisemeError(.internal, "No pipe can be made: \(String(cString: strerror(errno)))")
+        }
+        // Programs that the server starts must not hold it open.
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return (FileHandle(fileDescriptor: ends[0], closeOnDealloc: true), SpeechPipe(ends[1]))
+    }
+
+    /// Writes everything.
+    ///
+    /// - Returns: Whether it is still read.
+    func write(_ buffer: ByteBuffer) -> Bool {
+        guard descriptor >= 0 else { return false }
+        return buffer.withUnsafeReadableBytes { bytes in
+            var done = 0
+            while done < bytes.count, let base = bytes.baseAddress {
+                let count = Self.writeBytes(descriptor, base + done, bytes.count - done)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { return false }
+                done += count
+            }
+            return true
+        }
+    }
+
+    /// Says that nothing more comes.
+    func close() {
+        if descriptor >= 0 { Self.closeDescriptor(descriptor) }
+        descriptor = -1
+    }
+
+    // The actor's own functions have the names of the system's.
+    private static func writeBytes(_ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int {
+        #if canImport(Glibc)
+            Glibc.write(descriptor, bytes, count)
+        #else
+            Darwin.write(descriptor, bytes, count)
+        #endif
+    }
+
+    private static func closeDescriptor(_ descriptor: Int32) {
+        #if canImport(Glibc)
+            _ = Glibc.close(descriptor)
+        #else
+            _ = Darwin.close(descriptor)
+        #endif
+    }
+}

@@ -1,0 +1,134 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import NIOCore
+import Testing
+import VisemeTestSupport
+import Viseme
+import VisemeFFmpeg
+@testable import VisemeServer
+
+@Suite(
+    "Hostile and broken clients",
+    .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"), .serialized)
+struct HostileClientTests {
+    /// What they do; the number makes every one a little different.
+    enum Misdeed: Int, CaseIterable, Sendable {
+        case garbage, halfHeader, halfUpload, garbageUpload, disconnectWhileWatching, neverReads, oversize, wrongKey
+        case hugeHeader, chunkedNonsense
+
+        func commit(_ number: Int, port: Int, _ session: Begun) throws {
+            let client = try RawClient(port: port, receiveBuffer: self == .neverReads ? 4096 : nil)
+            defer { client.close() }
+            var random = SeededRandom(number)
+            let noise = (0..<2000).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let secret = "Host: localhost\r\nViseme-Session-Secret: \(session.secret)\r\n"
+            switch self {
+            case .garbage:
+                client.send(noise)
+                _ = client.read(upTo: 4096)
+            case .halfHeader: client.send("POST /v1/sessions HTTP/1.1\r\nHost: local")
+            case .halfUpload:
+                client.send("POST \(session.path)/audio HTTP/1.1\r\n\(secret)Content-Length: 100000\r\n\r\nRIFF")
+                client.send(noise)
+            case .garbageUpload:
+                client.send("POST \(session.path)/audio HTTP/1.1\r\n\(secret)Content-Length: 2000\r\n\r\n")
+                client.send(noise)
+                _ = client.read(upTo: 100)
+            case .disconnectWhileWatching:
+                client.send("GET \(session.path)/stream.\(number % 2 == 0 ? "mp4" : "ts") HTTP/1.1\r\n\(secret)\r\n")
+                _ = client.read(upTo: 500 + number)
+            case .neverReads:
+                client.send("GET \(session.path)/events HTTP/1.1\r\n\(secret)\r\n")
+                Thread.sleep(forTimeInterval: 0.2)
+            case .oversize:
+                client.send("POST \(session.path)/audio HTTP/1.1\r\n\(secret)Content-Length: 99999999999999\r\n\r\n")
+                client.send(noise)
+                #expect(String(decoding: client.read(upTo: 20), as: UTF8.self).contains("413"))
+            case .wrongKey:
+                client.send("POST \(session.path)/audio?secret=\(number) HTTP/1.1\r\n")
+                client.send("Host: localhost\r\nContent-Length: 2000\r\n\r\n")
+                client.send(noise)
+                #expect(String(decoding: client.read(upTo: 20), as: UTF8.self).contains("404"))
+            case .hugeHeader:
+                client.send("GET / HTTP/1.1\r\nX: \(String(repeating: "x", count: 200_000))\r\n\r\n")
+                _ = client.read(upTo: 100)
+            case .chunkedNonsense:
+                client.send("POST \(session.path)/say HTTP/1.1\r\n\(secret)Transfer-Encoding: chunked\r\n\r\n")
+                client.send("FFFFFFFFFFFFFFFFFF\r\nx")
+                _ = client.read(upTo: 100)
+            }
+        }
+    }
+
+    @Test("200 of them: no crash, nothing left open, and another session goes on undisturbed")
+    func crowd() async throws {
+        try await TinyServer.test(.live) {
+            $0.maxSpeaking = 8
+            $0.maxSessionsPerClient = 8
+        } _: { client in
+            let port = try #require(client.port)
+            let (good, victim) = (try await client.begin(), try await client.begin())
+            func descriptors() -> Int {
+                // Linux only: elsewhere nothing is compared.
+                (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
+            }
+
+            // Somebody else watches meanwhile.
+            async let watched = onThread {
+                let reader = try RawClient(port: port)
+                defer { reader.close() }
+                reader.send("GET \(good.path)/stream.ts?secret=\(good.secret) HTTP/1.1\r\n")
+                reader.send("Host: localhost\r\nConnection: close\r\n\r\n")
+                return reader.read(upTo: .max)
+            }
+            try await Task.sleep(for: .milliseconds(500))
+            let before = descriptors()
+            let start = ContinuousClock.now
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<200 {
+                    let misdeed = Misdeed.allCases[number % Misdeed.allCases.count]
+                    group.addTask { try await onThread { try misdeed.commit(number, port: port, victim) } }
+                    // Twenty at once.
+                    if number >= 20 { try await group.next() }
+                }
+                try await group.waitForAll()
+            }
+            try await Task.sleep(for: .seconds(3))
+            let took = ContinuousClock.now - start
+            #expect(try await client.get("/health").status == .ok)
+            #expect(descriptors() <= before + 2, "\(before) → \(descriptors())")
+            // The victim itself still works.
+            #expect(try await client.post(victim.path + "/interrupt", victim.headers).status == .noContent)
+            let said = try await client.execute(
+                uri: victim.path + "/audio?format=s16le&rate=16000", method: .post, headers: victim.headers,
+                body: tone(seconds: 0.2))
+            #expect(said.status == .accepted, "\(String(buffer: said.body))")
+            _ = try await client.execute(uri: good.path, method: .delete, headers: good.headers)
+
+            let stream = try await watched
+            let units = stream.count { $0 == 0x47 }
+            #expect(units > 0)
+            let metrics = String(buffer: try await client.get("/metrics").body)
+            let dropped = metrics.firstMatch(of: /viseme_dropped_total (\d+)/).flatMap { Int($0.1) } ?? 0
+            // Of both sessions; a machine that is busy with 20 clients may be late now and then.
+            #expect(Double(dropped) < 0.2 * (took / .milliseconds(40)), "\(dropped) in \(took)")
+        }
+    }
+
+    @Test("A viewer who does not read is cut off, and the others see everything")
+    func slowViewer() async throws {
+        let reader = Reader<Int>(limit: 3) {}
+        #expect((0..<3).allSatisfy { reader.send($0) })
+        #expect(!reader.send(3) && !reader.send(4))
+        var seen: [Int] = []
+        for await number in reader.elements { seen.append(number) }
+        #expect(seen == [0, 1, 2])
+
+        let (closed, close) = AsyncStream<Void>.makeStream()
+        let other = Reader<Int>(limit: 1) { close.finish() }
+        #expect(other.send(1) && !other.send(2))
+        for await _ in closed {}
+    }
+}
