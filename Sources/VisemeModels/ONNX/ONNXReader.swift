@@ -311,7 +311,10 @@ public enum ONNXReader {
             let all = steps.count == 1 ? [Float](repeating: steps[0], count: channels) : steps
             let each = stored.count / channels
             let output = node.output[0]
-            let values = stored.floats().enumerated().map { $1 * all[$0 / max(1, each)] }
+            var values = stored.floats()
+            for channel in 0..<channels {
+                for i in channel * each..<(channel + 1) * each { values[i] *= all[channel] }
+            }
             weights[output] = StoredTensor(name: output, shape: stored.shape, floats: values)
             shapes[output] = stored.shape
             if stored.type == .int8 { weightSteps[output] = all }

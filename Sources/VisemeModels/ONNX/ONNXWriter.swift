@@ -128,11 +128,14 @@ public enum ONNXWriter {
         }
         let each = values.count / channels
         func points<Integer: FixedWidthInteger>(_: Integer.Type, within limit: Float) -> Data {
-            values.indices.reduce(into: Data()) { data, i in
-                let nearest = (values[i] / steps[i / each]).rounded(.toNearestOrEven)
-                let point = Integer(max(-limit, min(limit, nearest)))
-                withUnsafeBytes(of: point.littleEndian) { data.append(contentsOf: $0) }
+            var points = [Integer](repeating: 0, count: values.count)
+            for channel in 0..<channels {
+                for i in channel * each..<(channel + 1) * each {
+                    let nearest = (values[i] / steps[channel]).rounded(.toNearestOrEven)
+                    points[i] = Integer(truncatingIfNeeded: Int32(max(-limit, min(limit, nearest)))).littleEndian
+                }
             }
+            return points.withUnsafeBytes { Data($0) }
         }
         graph.initializer += [
             .with {
