@@ -174,6 +174,26 @@ struct RouteTests {
         }
     }
 
+    @Test("It is ready once an inference has run, and ends where none can")
+    func readiness() async throws {
+        try await TinyServer.test { client in
+            var answer = try await client.get("/ready")
+            for _ in 0..<200 where answer.status != .ok {
+                #expect(answer.status == .serviceUnavailable)
+                try await Task.sleep(for: .milliseconds(50))
+                answer = try await client.get("/ready")
+            }
+            #expect(answer.status == .ok)
+        }
+        try await withTemporaryFolder { folder in
+            var configuration = TinyServer.configuration(in: folder)
+            configuration.defaultAvatar = "nobody"
+            let server = try TinyServer.make(configuration)
+            let error = await #expect(throws: VisemeError.self) { try await server.run() }
+            #expect(error?.code == .notFound && error?.message.contains("nobody") == true)
+        }
+    }
+
     @Test("Metrics are lines that Prometheus reads, and count what happened")
     func metrics() async throws {
         try await TinyServer.test { client in
