@@ -9,10 +9,10 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing --explicit-target-dependency-
 BINARY := .build/release/viseme
 export VISEME_STRICT ?= 1
 
-.PHONY: help setup build demo test page lint format bench avatar golden parity fuzz verdicts docs clean
+.PHONY: help setup build demo test page lint format bench bench-server soak avatar golden parity fuzz verdicts docs clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: ## Install libav* and ONNX Runtime; does nothing twice. PROVIDER=openvino: OpenVINO, too
 	@scripts/setup.sh
@@ -26,7 +26,9 @@ demo: build ## Render the default avatar speaking; writes out/demo.mp4
 
 test: setup ## Build and run all tests
 	swift build $(SWIFT_FLAGS) --build-tests
-	swift test $(SWIFT_FLAGS) --skip-build
+	swift test $(SWIFT_FLAGS) --skip-build --skip VisemeServerTests
+	@# These keep to a clock: one after the other, with the machine to themselves.
+	swift test $(SWIFT_FLAGS) --skip-build --filter VisemeServerTests --no-parallel
 
 page: build ## Use the web page in Chromium: speak, watch, interrupt, render (needs chromium)
 	$(PYTHON) -B Tests/Page/page_test.py --viseme $(BINARY) --screenshots out/page
@@ -39,6 +41,14 @@ format: ## Reformat the Swift code
 
 bench: build ## Measure against the plain Python pipeline; prints JSON (needs training/requirements.txt)
 	@scripts/bench.sh $(BINARY) $(PYTHON)
+
+bench-server: build ## Measure sessions at once: eight with one speaking, two speaking; prints JSON
+	@$(PYTHON) Benchmarks/server.py --viseme $(BINARY) --sessions 8 --speaking 1
+	@$(PYTHON) Benchmarks/server.py --viseme $(BINARY) --sessions 2 --speaking 2
+
+soak: setup ## An hour of sessions, speech and viewers who vanish: memory must stay flat
+	swift build $(SWIFT_FLAGS) --build-tests
+	VISEME_MEASURE=1 swift test $(SWIFT_FLAGS) --skip-build --filter ServedProcessTests
 
 avatar: ## Rebuild the default avatar from nothing; hours on two cores (needs training/requirements.txt)
 	PYTHON=$(PYTHON) training/make_avatar.sh

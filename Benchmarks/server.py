@@ -70,13 +70,14 @@ def main():
     parser.add_argument("--speaking", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--settle", type=float, default=3, help="seconds before")
+    parser.add_argument("--memory", default="200", help="megabytes for what is kept of the template")
     options = parser.parse_args()
     with wave.open(os.path.join(ROOT, "samples/hello.wav")) as file:
         rate, samples = file.getframerate(), file.readframes(file.getnframes())
     with tempfile.TemporaryDirectory() as data:
         environment = dict(os.environ, VISEME_MAX_SESSIONS_PER_CLIENT="100", VISEME_MAX_SESSIONS="100",
                            VISEME_MAX_SPEAKING=str(max(1, options.speaking)))
-        server = subprocess.Popen([options.viseme, "serve", "--port", "0", "--data", data], cwd=ROOT, env=environment,
+        server = subprocess.Popen([options.viseme, "serve", "--port", "0", "--data", data, "--memory", options.memory], cwd=ROOT, env=environment,
                                   stdout=subprocess.PIPE, text=True)
         port = int(server.stdout.readline().rsplit(":", 1)[1])
         sessions = [Session(port) for _ in range(options.sessions)]

@@ -76,6 +76,7 @@ public struct Server: Service {
 
     /// The application that is run; tests ask it without a socket, too.
     func application() -> some ApplicationProtocol {
+        let warmUp = WarmUp(library: library, readiness: readiness, onReady: onReady)
         let idle = TimeAmount.seconds(Int64(configuration.requestIdleSeconds))
         return Application(
             router: router(),
@@ -83,19 +84,11 @@ public struct Server: Service {
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port), serverName: "Viseme",
                 availableConnectionsDelegate: .maximum(configuration.maxConnections, logger: logger)),
-            services: [sessions, renders],
-            onServerRunning: { [readiness, library, logger, onReady, configuration] channel in
+            services: [sessions, renders, warmUp],
+            onServerRunning: { [warmUp, configuration] channel in
                 let port = channel.localAddress?.port ?? configuration.port
                 let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
-                // The server answers meanwhile: /ready says that it is not.
-                Task {
-                    do {
-                        try await readiness.warmUp(library)
-                        onReady("http://\(host):\(port)")
-                    } catch {
-                        logger.critical("Nothing can be spoken: \(error)")
-                    }
-                }
+                warmUp.listens(at: "http://\(host):\(port)")
             }, logger: logger)
     }
 }

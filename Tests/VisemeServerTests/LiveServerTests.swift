@@ -30,15 +30,17 @@ struct LiveServerTests {
         try await TinyServer.test { client in
             let session = try await client.begin()
             async let streamed = watch(client, session, kind)
+            try await eventually { try await client.figure("viewers") == 1 }
             try await Task.sleep(for: .milliseconds(600))
             let said = try await client.execute(
-                uri: session.path + samples, method: .post, headers: session.headers, body: tone(seconds: 4))
+                uri: session.path + samples, method: .post, headers: session.headers, body: tone(seconds: 9))
             #expect(said.status == .accepted)
             let receipt = try JSONDecoder().decode(SpeechInput.Receipt.self, from: Data(said.body.readableBytesView))
-            #expect(abs(receipt.seconds - 4) < 0.1 && !receipt.isInterrupted)
-            try await Task.sleep(for: .milliseconds(1500))
+            #expect(abs(receipt.seconds - 9) < 0.1 && !receipt.isInterrupted)
+            try await eventually { try await client.figure("speech_units_total") >= 20 }
             #expect(try await client.post(session.path + "/interrupt", session.headers).status == .noContent)
-            try await Task.sleep(for: .milliseconds(1200))
+            let units = try await client.figure("units_total")
+            try await eventually { try await client.figure("units_total") >= units + 30 }
             #expect(
                 try await client.execute(uri: session.path, method: .delete, headers: session.headers).status
                     == .noContent)
@@ -52,7 +54,6 @@ struct LiveServerTests {
                 let summary = try await FFmpeg().probe(file)
                 let (video, audio) = (try #require(summary.video), try #require(summary.audio))
                 #expect(video.codec == "h264" && audio.codec == "aac" && audio.rate == 48_000)
-                #expect((70...140).contains(video.packets))
                 #expect(abs(video.endSeconds - audio.endSeconds) < 0.04 + 2048 / 48000)
                 #expect(abs(video.seconds - Double(video.packets) / 25) < 0.001)
 
@@ -67,7 +68,8 @@ struct LiveServerTests {
                 let speech = try #require(moving.firstIndex(of: true), "nothing moves")
                 let end = try #require(moving.lastIndex(of: true))
                 #expect(moving[..<speech].count >= 5)
-                #expect((25...50).contains(end - speech), "\(moving)")
+                // It was interrupted long before the end of its nine seconds.
+                #expect((10...200).contains(end - speech), "\(moving)")
                 #expect(moving[speech...end].count { $0 } > (end - speech) / 2)
                 #expect(moving[(end + 1)...].count >= 15)
             }

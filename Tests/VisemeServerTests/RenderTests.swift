@@ -185,7 +185,9 @@ struct RenderTests {
             let spoken = folder.appending(path: "spoken.wav")
             try Data(wave(tone(seconds: 1)).readableBytesView).write(to: spoken)
             let type: HTTPFields = [.contentType: "text/plain; charset=utf-8"]
-            try await TinyServer.test(.router, { $0.speechCommand = ["cat", spoken.path] }) { client in
+            // Reads everything first, as a speaker does.
+            let speaker = ["sh", "-c", "cat >&2; cat '\(spoken.path)'"]
+            try await TinyServer.test(.router, { $0.speechCommand = speaker }) { client in
                 let asked = try await ask(client, ByteBuffer(string: "Hello; rm -rf $HOME"), type)
                 #expect(try asked.status == .accepted && job(asked).framesTotal == 25)
                 #expect(try await follow(client, job(asked).id).last?.state == .finished)

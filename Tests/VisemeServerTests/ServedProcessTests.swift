@@ -42,16 +42,16 @@ struct ServedProcessTests {
             let server = try await ServedProcess(data: folder.appending(path: "data"))
             let session = try await server.begin()
             async let watched = watch(server, session, "mp4")
-            try await Task.sleep(for: .milliseconds(400))
-            try await server.say(session, seconds: 3)
-            try await Task.sleep(for: .milliseconds(600))
+            try await eventually { try await server.figure("viewers") == 1 }
+            try await server.say(session, seconds: 9)
+            try await eventually { try await server.figure("speech_units_total") >= 10 }
             #expect(try await onThread { server.stop() } == 0)
             let file = folder.appending(path: "out.mp4")
             try await watched.write(to: file)
             #expect(try await complaints(of: "ffmpeg", ["-v", "warning", "-i", file.path, "-f", "null", "-"]).isEmpty)
             let summary = try await FFmpeg().probe(file)
             let (video, audio) = (try #require(summary.video), try #require(summary.audio))
-            #expect(video.packets >= 15 && abs(video.endSeconds - audio.endSeconds) < 0.04 + 2048 / 48000)
+            #expect(video.packets >= 10 && abs(video.endSeconds - audio.endSeconds) < 0.04 + 2048 / 48000)
         }
     }
 
@@ -103,6 +103,10 @@ extension ServedProcess {
         let status = (response as? HTTPURLResponse)?.statusCode ?? 0
         #expect((200..<300).contains(status), "\(method) \(path): \(status) \(String(decoding: data, as: UTF8.self))")
         return data
+    }
+
+    fileprivate func figure(_ name: String) async throws -> Double {
+        Figures(text: String(decoding: try await send("GET", "/metrics"), as: UTF8.self))[name]
     }
 
     fileprivate func begin() async throws -> Begun {

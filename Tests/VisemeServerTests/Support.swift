@@ -85,6 +85,33 @@ extension TestResponse {
     }
 }
 
+/// Waits for something that comes when the machine has time for it.
+func eventually(_ condition: () async throws -> Bool) async throws {
+    let start = ContinuousClock.now
+    while try await !condition() {
+        try #require(ContinuousClock.now - start < .seconds(60), "it never came")
+        try await Task.sleep(for: .milliseconds(30))
+    }
+}
+
+extension TestClientProtocol {
+    /// A figure out of `/metrics`; 0 where it is not there.
+    func figure(_ name: String) async throws -> Double {
+        Figures(text: String(buffer: try await get("/metrics").body))[name]
+    }
+}
+
+/// What `/metrics` says.
+struct Figures {
+    var text: String
+
+    /// The figure with a name; 0 where it is not there.
+    subscript(name: String) -> Double {
+        let line = text.split(separator: "\n").first { $0.hasPrefix("viseme_\(name) ") }
+        return line?.split(separator: " ").last.flatMap { Double($0) } ?? 0
+    }
+}
+
 /// A swelling tone as 16-bit samples at 16 kHz.
 func tone(seconds: Double) -> ByteBuffer {
     var buffer = ByteBuffer()

@@ -223,7 +223,8 @@ actor RenderQueue: Service {
         // Without the database there is nothing to tell, and its error is told elsewhere.
         guard let counts = try? await store.counts() else { return [] }
         return [
-            ("renders_running", Double(running.count)), ("renders_waiting", Double(max(0, counts.open - running.count))),
+            ("renders_running", Double(running.count)),
+            ("renders_waiting", Double(max(0, counts.open - running.count))),
             ("renders_kept", Double(counts.all)),
         ]
     }
