@@ -50,13 +50,21 @@ public struct Server: Service {
     }
 
     /// Serves until it is shut down.
+    ///
+    /// - Throws: `.cannotCreate` when the port is taken; what keeps the default avatar from speaking.
     public func run() async throws {
         let application = application()
-        try await withGracefulShutdownHandler {
-            try await application.run()
-        } onGracefulShutdown: {
-            // At once: the connections end when the sessions do.
-            Task { [sessions] in await sessions.stop() }
+        do {
+            try await withGracefulShutdownHandler {
+                try await application.run()
+            } onGracefulShutdown: {
+                // At once: the connections end when the sessions do.
+                Task { [sessions] in await sessions.stop() }
+            }
+        } catch let error as IOError {
+            throw VisemeError(
+                .cannotCreate, "The server cannot listen at \(configuration.host):\(configuration.port)",
+                hint: "Another program may use the port: try --port 0", cause: error)
         }
     }
 
