@@ -79,7 +79,9 @@ struct ServedProcessTests {
                 if isLong, rounds % 100 == 0 { print("memory: round \(rounds), \(last / 1_000_000) MB") }
             }
             print("memory: \(rounds) rounds, \(first / 1_000_000) → \(last / 1_000_000) MB")
-            #expect(Double(last) < 1.05 * Double(first) + 3_000_000, "\(first) → \(last) in \(rounds) rounds")
+            // Seconds show only what is gross: a heap grows by some megabytes whenever the machine is at its busiest.
+            let allowed = isLong ? 1.05 * Double(first) : 1.1 * Double(first) + 10_000_000
+            #expect(Double(last) < allowed, "\(first) → \(last) in \(rounds) rounds")
             try await server.delete(constant)
             _ = try await watched
             #expect(server.stop() == 0)
