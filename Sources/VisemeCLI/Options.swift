@@ -33,12 +33,14 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "Cores to use; all by default.")
     var threads: Int?
 
-    @Option(help: ArgumentHelp("Megabytes for what is kept of the template.", valueName: "MB"))
-    var memory = 200
+    @Option(help: ArgumentHelp("Megabytes for what is kept of the template: 200, or 800 to serve.", valueName: "MB"))
+    var memory: Int?
 
     func validate() throws {
         guard threads.map({ (1...1024).contains($0) }) ?? true else { throw ValidationError("--threads is 1…1024.") }
-        guard (1...1_000_000).contains(memory) else { throw ValidationError("--memory is 1…1000000 megabytes.") }
+        guard memory.map({ (1...1_000_000).contains($0) }) ?? true else {
+            throw ValidationError("--memory is 1…1000000 megabytes.")
+        }
     }
 
     /// The folder of the avatar, which may be broken.
@@ -73,12 +75,16 @@ struct EngineOptions: ParsableArguments {
     }
 
     /// The avatar with its models loaded.
-    func load(_ avatar: Avatar, backend: any InferenceBackend, media: FFmpeg) async throws -> Engine {
-        try await Engine(avatar, backend: backend, media: media, memory: memoryBytes, parallelism: parallelism)
+    ///
+    /// - Parameter memory: Megabytes for what is kept of the template where nothing is said about it.
+    func load(
+        _ avatar: Avatar, backend: any InferenceBackend, media: FFmpeg, memory usual: Int = 200
+    ) async throws -> Engine {
+        try await Engine(
+            avatar, backend: backend, media: media, memory: (memory ?? usual) * 1_000_000, parallelism: parallelism)
     }
 
     var parallelism: Parallelism { threads.map { Parallelism(cores: $0) } ?? Parallelism() }
-    var memoryBytes: Int { memory * 1_000_000 }
 }
 
 /// Options of every command that writes a video.

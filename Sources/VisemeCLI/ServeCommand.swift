@@ -47,7 +47,8 @@ struct ServeCommand: AsyncParsableCommand {
         logger.logLevel = .notice
         let backend = try engine.makeBackend()
         let server = try Server(settings, media: .viseme, logger: logger) { [engine] avatar in
-            try await engine.load(avatar, backend: backend, media: .viseme)
+            // The template goes round and round: what is kept of it pays all day.
+            try await engine.load(avatar, backend: backend, media: .viseme, memory: 800)
         } onReady: { address in
             // Not print: a pipe would get it when the program ends.
             FileHandle.standardOutput.write(Data("Viseme serves at \(address)\n".utf8))

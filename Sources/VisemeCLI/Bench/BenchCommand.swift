@@ -72,7 +72,8 @@ struct BenchCommand: AsyncParsableCommand {
     ) async throws -> BenchReport.Clip {
         let output = folder.appending(path: "ours.mp4").path
         var own = ["render", "--avatar", avatar.url.path, "--audio", clip.path, "-o", output, "--force", "--json"]
-        own += ["--threads", "\(cores)", "--provider", engine.provider.rawValue, "--memory", "\(engine.memory)"]
+        own += ["--threads", "\(cores)", "--provider", engine.provider.rawValue]
+        if let memory = engine.memory { own += ["--memory", "\(memory)"] }
         if let library = engine.onnxruntime { own += ["--onnxruntime", library] }
         guard let path = Bundle.main.executablePath else {
             throw VisemeError(.internal, "This program does not know its own path.")

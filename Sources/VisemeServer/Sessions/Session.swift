@@ -200,7 +200,8 @@ actor Session {
         }
         numbers += 1
         let number = numbers
-        let reader = Reader<SessionStatus>(limit: 8, disconnect: disconnect)
+        // A minute and more: a busy browser is not gone.
+        let reader = Reader<SessionStatus>(limit: 100, disconnect: disconnect)
         listeners[number] = reader
         _ = reader.send(await status())
         return (number, reader)
