@@ -23,6 +23,13 @@ struct AudioEncoder: ~Copyable {
     /// Samples given to the encoder so far.
     private var encoded: Int64 = 0
 
+    /// Opens an encoder for sound of a form.
+    init(_ form: SoundForm, label: String) throws {
+        let frame = try Frame()
+        av_channel_layout_default(&frame.pointer.pointee.ch_layout, Int32(clamping: form.channels))
+        try self.init(like: frame, rate: Int32(clamping: form.rate), label: label)
+    }
+
     /// Opens an encoder for the layout of a decoded frame.
     ///
     /// - Parameters:

@@ -88,9 +88,7 @@ private struct EncoderPair: ~Copyable {
         try request.validate()
         // 4:2:0 needs even sides.
         let video = try VideoEncoder(request, width: width + width % 2, height: height + height % 2, isLive: true)
-        let form = try Frame()
-        av_channel_layout_default(&form.pointer.pointee.ch_layout, Int32(clamping: sound.channels))
-        let audio = try AudioEncoder(like: form, rate: Int32(clamping: sound.rate), label: "Live sound")
+        let audio = try AudioEncoder(sound, label: "Live sound")
         self.video = video
         self.audio = audio
     }

@@ -74,9 +74,7 @@ private struct LiveProduction: ~Copyable {
         let muxer = try Muxer(location: place, request.effectiveContainer.layout, name: request.name)
         let encoder = try VideoEncoder(
             video, width: width, height: height, isLive: true, hasGlobalHeader: muxer.wantsGlobalHeader)
-        let form = try Frame()
-        av_channel_layout_default(&form.pointer.pointee.ch_layout, Int32(clamping: request.sound.channels))
-        let audio = try AudioEncoder(like: form, rate: Int32(clamping: request.sound.rate), label: request.name)
+        let audio = try AudioEncoder(request.sound, label: request.name)
         let (picture, sound) = (encoder.context, audio.context)
         let stream = try muxer.addStream(unit: picture.pointee.time_base) {
             avcodec_parameters_from_context($0, picture)

@@ -107,10 +107,9 @@ public struct AvatarImporter: Sendable {
             geometry: CropGeometry(crop: 328, roi: 320, border: 4, mask: layout.mask), colourOrder: .bgr,
             valueRange: [0, 1], idle: nil, precut: precut, licence: licence, consent: consent, synthetic: nil,
             models: descriptions, provenance: .init(converter: "viseme avatar import"), golden: nil)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try encoder.encode(["squares": layout.squares.map(\.corners)]).write(to: pack.appending(path: "crops.json"))
-        try encoder.encode(manifest).write(to: pack.appending(path: "avatar.json"))
+        try JSONEncoder.pack.encode(["squares": layout.squares.map(\.corners)]).write(
+            to: pack.appending(path: "crops.json"))
+        try manifest.write(into: pack)
         _ = try Avatar(contentsOf: pack)
     }
 

@@ -1,3 +1,5 @@
+public import Foundation
+
 /// `avatar.json`, format 1: everything that is true of a pack. Nothing is loaded that it does not describe.
 public struct AvatarManifest: Sendable, Codable, Equatable {
     /// The order in which a clip's frames are shown.
@@ -152,5 +154,23 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
                 model.sha256.count == 64 && model.sha256.allSatisfy(\.isHexDigit),
                 "\"sha256\" of '\(model.file)' is not 64 hexadecimal digits.")
         }
+    }
+}
+
+extension AvatarManifest {
+    /// Writes `avatar.json` into the folder of a pack.
+    ///
+    /// - Throws: when the folder cannot be written.
+    public func write(into pack: URL) throws {
+        try JSONEncoder.pack.encode(self).write(to: pack.appending(path: "avatar.json"))
+    }
+}
+
+extension JSONEncoder {
+    /// For the JSON files of a pack, which people read and compare.
+    static var pack: JSONEncoder {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return encoder
     }
 }

@@ -49,15 +49,15 @@ struct BenchCommand: AsyncParsableCommand {
         // The system clears its temporary folder anyway.
         defer { try? FileManager.default.removeItem(at: folder) }
 
-        let all = ProcessInfo.processInfo.activeProcessorCount
-        var report = BenchReport(avatar: avatar.manifest.name)
-        for count in cores?.values ?? [all] {
+        let counts = cores?.values ?? [ProcessInfo.processInfo.activeProcessorCount]
+        var report = await BenchReport(avatar: avatar.manifest.name)
+        for count in counts {
             report.rooflines.append(try await Roofline(of: avatar, cores: count, engine: engine))
         }
         for length in seconds.values {
             let clip = folder.appending(path: "speech-\(length).wav")
             try await SpeechClip.write(URL(filePath: audio), seconds: length, to: clip)
-            for count in cores?.values ?? [all] {
+            for count in counts {
                 report.clips.append(try await measure(clip, seconds: length, cores: count, avatar: avatar, in: folder))
                 Terminal.print(report.clips.last?.line ?? "")
             }
@@ -87,7 +87,7 @@ struct BenchCommand: AsyncParsableCommand {
         #endif
         let others = against.map { command in
             let words = command.split(separator: " ").map(String.init)
-            return Array(words) + [avatar.url.path, clip.path, folder.appending(path: "other.mp4").path, "\(cores)"]
+            return words + [avatar.url.path, clip.path, folder.appending(path: "other.mp4").path, "\(cores)"]
         }
         _ = try await ChildRun(program + own)
         var ours: [ChildRun] = []

@@ -49,13 +49,20 @@ struct BenchReport: Encodable {
     }
 
     var version = VisemeCommand.version
-    var commit = BenchReport.commit()
+    /// The checkout's, where the program runs in one.
+    var commit: String?
     var machine = Machine(processor: BenchReport.processor())
     var avatar: String
     var rooflines: [Roofline] = []
     var clips: [Clip] = []
 
-    init(avatar: String) { self.avatar = avatar }
+    init(avatar: String) async {
+        self.avatar = avatar
+        // Without git there is no commit to tell.
+        commit = (try? await ChildRun(["git", "describe", "--always", "--dirty"])).map {
+            String(decoding: $0.output, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+    }
 
     var lines: [String] {
         rooflines.map { roofline in
@@ -70,21 +77,6 @@ struct BenchReport: Encodable {
         let text = (try? String(contentsOf: URL(filePath: "/proc/cpuinfo"), encoding: .utf8)) ?? ""
         let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
         return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
-    }
-
-    /// The checkout's commit, where the program runs in one.
-    private static func commit() -> String? {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["git", "describe", "--always", "--dirty"]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = Pipe()
-        // Without git there is no commit to tell.
-        guard (try? process.run()) != nil else { return nil }
-        process.waitUntilExit()
-        let text = String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self)
-        return process.terminationStatus == 0 ? text.trimmingCharacters(in: .whitespacesAndNewlines) : nil
     }
 }
 

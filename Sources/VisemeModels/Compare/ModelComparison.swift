@@ -104,24 +104,15 @@ public struct ModelComparison: Sendable, Codable {
         _ x: ModelGraph, _ probe: ProbeInputs, _ y: ModelGraph, _ other: ProbeInputs,
         _ pairs: [(ModelGraph.Node, ModelGraph.Node?)], runner: any GraphLoader
     ) async throws -> [TensorDifference] {
-        let shapes = try x.shapes()
-        var groups: [[(ModelGraph.Node, ModelGraph.Node)]] = [[]]
-        var bytes = 0
-        for (node, partner) in pairs {
-            guard let partner else { continue }
-            let size = 4 * (StoredTensor.count(of: shapes[node.output] ?? []) ?? 0)
-            if bytes + size > 150_000_000, !groups[groups.count - 1].isEmpty {
-                groups.append([])
-                bytes = 0
-            }
-            groups[groups.count - 1].append((node, partner))
-            bytes += size
-        }
+        let partners = pairs.compactMap { node, partner in partner.map { (node, $0) } }
         var result: [TensorDifference] = []
-        for group in groups where !group.isEmpty {
-            let left = try await x.values(of: group.map(\.0.output), on: probe, runner: runner)
-            let right = try await y.values(of: group.map(\.1.output), on: other, runner: runner)
-            for (index, (node, _)) in group.enumerated() {
+        var rest = partners[...]
+        for group in try x.groups(of: partners.map(\.0.output)) {
+            let both = rest.prefix(group.count)
+            rest = rest.dropFirst(group.count)
+            let left = try await x.values(of: group, on: probe, runner: runner)
+            let right = try await y.values(of: both.map(\.1.output), on: other, runner: runner)
+            for (index, (node, _)) in both.enumerated() {
                 result.append(TensorDifference(node.name, left[index], right[index]))
             }
         }
@@ -163,6 +154,23 @@ extension ModelGraph {
             outline: outline, shapes: shapes,
             network: try await runner.graph(
                 ONNXWriter.data(self, exposing: Set(exposing)), name: "model", threads: 1, optimised: optimised))
+    }
+
+    /// Tensors in groups of at most 150 MB in Float32, in order: what can be fetched at once while memory stays bounded.
+    func groups(of names: [String]) throws -> [[String]] {
+        let shapes = try shapes()
+        var groups: [[String]] = []
+        var bytes = 0
+        for name in names {
+            let size = 4 * (StoredTensor.count(of: shapes[name] ?? []) ?? 0)
+            if groups.isEmpty || bytes + size > 150_000_000 {
+                groups.append([])
+                bytes = 0
+            }
+            groups[groups.count - 1].append(name)
+            bytes += size
+        }
+        return groups
     }
 
     /// The values of any tensors on a probe, operations run exactly as written.

@@ -209,5 +209,5 @@ struct RenderRoutes: Sendable {
 
 extension HTTPField.Name {
     /// Names a request, so that sending it again does nothing again.
-    static let idempotencyKey = HTTPField.Name("Idempotency-Key") ?? .ifMatch
+    static let idempotencyKey = name("Idempotency-Key")
 }

@@ -5,13 +5,7 @@ import NIOCore
 
 /// Server-sent events: values one after the other, each written when the reader has taken the one before.
 struct EventStream: Sendable {
-    private let encoder: JSONEncoder
-
-    init() {
-        encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        encoder.dateEncodingStrategy = .iso8601
-    }
+    private let encoder = JSONEncoder.document
 
     /// A value as an event.
     func event(_ name: String, _ value: some Encodable) throws -> ByteBuffer {

@@ -107,14 +107,21 @@ struct FailureMiddleware: RouterMiddleware {
     }
 }
 
-extension Response {
-    /// A JSON document.
-    static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
+extension JSONEncoder {
+    /// For everything that clients read: answers and events.
+    static var document: JSONEncoder {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.dateEncodingStrategy = .iso8601
+        return encoder
+    }
+}
+
+extension Response {
+    /// A JSON document.
+    static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
         // Our own documents are numbers and texts: nothing in them cannot be encoded.
-        let data = (try? encoder.encode(value)) ?? Data("{}".utf8)
+        let data = (try? JSONEncoder.document.encode(value)) ?? Data("{}".utf8)
         return Response(
             status: status, headers: [.contentType: "application/json; charset=utf-8"],
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: data)))

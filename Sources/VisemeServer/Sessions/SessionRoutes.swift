@@ -151,7 +151,8 @@ struct SessionRoutes: Sendable {
 }
 
 extension HTTPField.Name {
-    private static func name(_ text: String) -> HTTPField.Name {
+    /// A header of ours.
+    static func name(_ text: String) -> HTTPField.Name {
         guard let name = HTTPField.Name(text) else { preconditionFailure("'\(text)' is a header's name") }
         return name
     }
