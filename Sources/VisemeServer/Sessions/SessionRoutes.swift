@@ -107,7 +107,9 @@ struct SessionRoutes: Sendable {
     ) async throws -> Response {
         let session = try await find(request, context)
         let channel = context.channel
-        let muxer = try LiveMuxer(session.avatar.format, container: container, software: media.software)
+        let muxer = try LiveMuxer(
+            session.avatar.format, container: container, software: media.software,
+            notice: session.avatar.engine.untrainedNotice)
         let (number, reader) = try await session.watch { channel.close(promise: nil) }
         let isMP4 = container == .mp4
         let type = isMP4 ? "video/mp4; codecs=\"\(session.avatar.format.codecs)\"" : "video/mp2t"
