@@ -65,7 +65,8 @@ struct AvatarImporterTests {
                     throw VisemeError(.noInput, "no model at \(url.path)")
                 }
                 let description = ModelDescription(
-                    role: role, file: url.lastPathComponent, sha256: ModelFile.sha256(of: data), inputs: [], outputs: [])
+                    role: role, file: url.lastPathComponent, sha256: ModelFile.sha256(of: data), inputs: [], outputs: []
+                )
                 return (description, data)
             })
         importer.models = models
