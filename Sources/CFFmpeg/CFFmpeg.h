@@ -12,6 +12,7 @@
 #include <libavutil/audio_fifo.h>
 #include <libavutil/avutil.h>
 #include <libavutil/channel_layout.h>
+#include <libavutil/display.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
@@ -37,6 +38,39 @@ static inline int64_t viseme_no_timestamp(void) { return AV_NOPTS_VALUE; }
 
 /// Quantity a chroma position option has when nothing is known: swscale then assumes the centre.
 static inline int viseme_chroma_unknown(void) { return -513; }
+
+/// Opens the input itself, and nothing else that it names: `opaque` remembers that it was opened.
+static inline int viseme_open_once(AVFormatContext *context, AVIOContext **io, const char *url, int flags,
+                                   AVDictionary **options) {
+    if (context->opaque) return AVERROR(EPERM);
+    context->opaque = context;
+    // The default is private: a new context has it.
+    AVFormatContext *fresh = avformat_alloc_context();
+    if (!fresh) return AVERROR(ENOMEM);
+    int (*open)(AVFormatContext *, AVIOContext **, const char *, int, AVDictionary **) = fresh->io_open;
+    avformat_free_context(fresh);
+    return open(context, io, url, flags, options);
+}
+
+/// A context that opens one file or address and never another.
+static inline AVFormatContext *viseme_alloc_single_input(void) {
+    AVFormatContext *context = avformat_alloc_context();
+    if (context) context->io_open = viseme_open_once;
+    return context;
+}
+
+/// The angle in degrees by which players turn the pictures of a stream, 0 where nothing is said.
+static inline double viseme_rotation(const AVStream *stream) {
+    const uint8_t *data = NULL;
+#if LIBAVFORMAT_VERSION_MAJOR >= 61
+    const AVPacketSideData *side = av_packet_side_data_get(stream->codecpar->coded_side_data,
+                                                           stream->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
+    if (side) data = side->data;
+#else
+    data = av_stream_get_side_data((AVStream *)stream, AV_PKT_DATA_DISPLAYMATRIX, NULL);
+#endif
+    return data ? av_display_rotation_get((const int32_t *)data) : 0;
+}
 
 /// Whether a decoded frame was concealed or is known to be damaged.
 static inline int viseme_frame_is_damaged(const AVFrame *frame) {

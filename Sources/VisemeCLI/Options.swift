@@ -114,8 +114,23 @@ struct AudioInput {
     private let isTemporary: Bool
 
     init(_ argument: String, media: FFmpeg) async throws {
-        isTemporary = argument == "-"
-        url = isTemporary ? try await media.spool() : URL(filePath: argument)
+        if argument == "-" {
+            (isTemporary, url) = (true, try await media.spool())
+        } else if Self.isPipe(argument) {
+            // Process substitution, /dev/stdin, a named pipe: read once, then as often as need be.
+            guard let handle = FileHandle(forReadingAtPath: argument) else {
+                throw VisemeError(.noInput, "The pipe '\(argument)' cannot be read")
+            }
+            (isTemporary, url) = (true, try await media.spool(handle))
+        } else {
+            (isTemporary, url) = (false, URL(filePath: argument))
+        }
+    }
+
+    private static func isPipe(_ path: String) -> Bool {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return false }
+        return [S_IFIFO, S_IFCHR, S_IFSOCK].contains(status.st_mode & S_IFMT)
     }
 
     func remove() {

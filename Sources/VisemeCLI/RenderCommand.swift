@@ -18,8 +18,15 @@ struct RenderCommand: AsyncParsableCommand {
     @Option(help: "The speech: any audio or video file, or - for a pipe.")
     var audio: String
 
-    @Option(name: .shortAndLong, help: "The video to write, or a folder for PNG images.")
+    @Option(name: .shortAndLong, help: "The video to write; with a trailing slash or --format png a folder for images.")
     var output: String
+
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case png
+    }
+
+    @Option(help: "png for a folder of images; otherwise the output's extension says what is written.")
+    var format: Format?
 
     @Option(help: ArgumentHelp("Only these frames, counted from 0, the end exclusive.", valueName: "a:b"))
     var range: FrameRange?
@@ -34,6 +41,16 @@ struct RenderCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard (0...51).contains(crf) else { throw ValidationError("--crf is 0…51.") }
+        guard output != "-" else {
+            throw ValidationError("A video file cannot be written to standard output: viseme stream --output - can.")
+        }
+        // A mistyped name must not become a folder without sound.
+        let isFolder = output.hasSuffix("/") || format == .png
+        guard isFolder || !URL(filePath: output).pathExtension.isEmpty else {
+            throw ValidationError(
+                "'\(output)' has no extension: end it in .mp4, .mov or .mkv, or give --format png for a folder of images."
+            )
+        }
     }
 
     func run() async throws {
@@ -43,6 +60,9 @@ struct RenderCommand: AsyncParsableCommand {
         let backend = try engine.makeBackend()
         let input = try await AudioInput(audio, media: media)
         defer { input.remove() }
+        // Asked before the models are loaded: a sound that is not there, an output that may not be written.
+        let target = URL(filePath: output, directoryHint: format == .png ? .isDirectory : .inferFromPath)
+        try media.check(sound: input.url, output: target, overwrite: options.force)
         let loaded = try await engine.load(avatar, backend: backend, media: media)
         let loading = ContinuousClock.now - start
 
@@ -53,7 +73,7 @@ struct RenderCommand: AsyncParsableCommand {
         render.declaresSynthetic = options.declareSynthetic
         var progress = Progress("rendering", total: try await expectedFrames(of: input.url, media: media))
         var firstFrame: Duration?
-        let report = try await render.run(to: URL(filePath: output)) { done in
+        let report = try await render.run(to: target) { done in
             firstFrame = firstFrame ?? ContinuousClock.now - start
             progress.update(done)
         }

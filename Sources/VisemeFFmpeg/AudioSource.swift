@@ -11,6 +11,7 @@ struct AudioSource: ~Copyable {
     private let streamIndex: Int
     private let unit: AVRational
     private let format: String
+    private let isPipe: Bool
     /// Bytes that a WAV header promises beyond the end of the file.
     private let missingBytes: Int
     /// Samples that Matroska's CodecDelay says come before the sound and that are still to be dropped.
@@ -22,6 +23,14 @@ struct AudioSource: ~Copyable {
     private var damaged = 0
     private var decoded: Int64 = 0
     private var readFailure: String?
+    private var packets = 0
+    /// Packets that an MP4 file says it has; 0 where it does not say.
+    private let statedPackets: Int
+    private var clock = SoundClock()
+    private var repair = SampleRepair()
+    /// Samples of silence that are still to come before the frame that is held.
+    private var gap: Int64 = 0
+    private let held: Frame
 
     /// When the first packet that was decoded starts, in the stream's time unit.
     private(set) var firstTimestamp: Int64?
@@ -58,9 +67,7 @@ struct AudioSource: ~Copyable {
         let codecName = VisemeFFmpeg.codecName(codec)
         let rate = Int(parameters.pointee.sample_rate)
         let channels = Int(parameters.pointee.ch_layout.nb_channels)
-        guard rate > 0, channels > 0 else {
-            throw VisemeError(.badData, "\(label) says it has \(rate) Hz and \(channels) channels")
-        }
+        try Self.require(rate: rate, channels: channels, label: label)
         let decoder = try Decoder(stream, label: label)
         let packet = try Packet()
         let frame = try Frame()
@@ -68,6 +75,7 @@ struct AudioSource: ~Copyable {
         let unit = stream.pointee.time_base
         let format = text(demuxer.context.pointee.iformat.pointee.name)
         let packetAhead = try Packet()
+        let held = try Frame()
         let duration = stream.pointee.duration
         let known = !estimated && duration != viseme_no_timestamp() && duration > 0 && unit.den > 0
         statedSeconds = known ? Double(duration) * Double(unit.num) / Double(unit.den) : nil
@@ -82,6 +90,9 @@ struct AudioSource: ~Copyable {
         priming = isPrimed ? Int64(max(0, parameters.pointee.initial_padding)) : 0
         missingBytes = format == "wav" && url.isFileURL ? WaveHeader.missingBytes(url) : 0
         self.frame = frame
+        self.held = held
+        isPipe = if case .file = manner { !url.isFileURL } else { true }
+        statedPackets = Int(stream.pointee.nb_frames)
         self.label = label
         self.codec = codec
         self.codecName = codecName
@@ -90,13 +101,24 @@ struct AudioSource: ~Copyable {
         streamIndex = index
     }
 
+    /// Refuses what nobody records speech with: a few bytes at 10 Hz would become gigabytes at 16 kHz.
+    private static func require(rate: Int, channels: Int, label: String) throws {
+        guard (1000...768_000).contains(rate), (1...64).contains(channels) else {
+            throw VisemeError(
+                .badData,
+                "\(label) says it has \(rate) Hz and \(channels) channels, expected 1000…768000 Hz and 1…64 channels")
+        }
+    }
+
     /// The stream that is read.
     var stream: UnsafeMutablePointer<AVStream>? { demuxer.stream(streamIndex) }
 
-    /// Decodes the next frame of sound.
+    /// Decodes the next frame of sound. Where packets are missing there are frames of silence, so that what follows comes at its
+    /// time.
     ///
     /// - Returns: Whether there is one; false at the end.
     mutating func next() throws -> Bool {
+        if let isSilence = try silence() { return isSilence }
         while true {
             switch try decoder.receive(into: frame) {
             case .frame:
@@ -105,13 +127,34 @@ struct AudioSource: ~Copyable {
                 guard samples > 0, raw.sample_rate > 0, raw.ch_layout.nb_channels > 0, raw.extended_data != nil,
                     try trim()
                 else { continue }
+                try Self.require(
+                    rate: Int(raw.sample_rate), channels: Int(raw.ch_layout.nb_channels), label: label)
+                try repair.frame(frame)
                 decoded += Int64(frame.pointer.pointee.nb_samples)
-                return true
+                gap = clock.gap(before: frame, unit: unit)
+                if gap > 0 { av_frame_move_ref(held.pointer, frame.pointer) }
+                return try silence() ?? true
             case .damaged: damaged += 1
             case .ended: return false
             case .needsPacket: feed()
             }
         }
+    }
+
+    /// Makes the next frame of a gap's silence, or gives the frame behind the gap.
+    ///
+    /// - Returns: nil when there is no gap.
+    private mutating func silence() throws -> Bool? {
+        guard held.pointer.pointee.nb_samples > 0 else { return nil }
+        guard gap > 0 else {
+            av_frame_unref(frame.pointer)
+            av_frame_move_ref(frame.pointer, held.pointer)
+            return true
+        }
+        let count = min(gap, Int64(held.pointer.pointee.sample_rate))
+        gap -= count
+        try frame.becomeSilence(like: held, count: Int(count))
+        return true
     }
 
     /// Reads packets until one can be given to the decoder, or says that the end came.
@@ -187,14 +230,22 @@ struct AudioSource: ~Copyable {
                 if status != viseme_error_end() { readFailure = reason(of: status) }
                 return false
             }
-            if packet.pointee.stream_index == Int32(streamIndex) { return true }
+            if packet.pointee.stream_index == Int32(streamIndex) {
+                packets += 1
+                return true
+            }
         }
         return false
     }
 
     /// The error for sound without a sample.
     var emptiness: VisemeError {
-        VisemeError(
+        if isPipe, format.contains("mp4") {
+            return VisemeError(
+                .badData, "\(label) has its index at its end, and a pipe cannot go back to its beginning",
+                hint: "give the file by its name, or rewrite it: ffmpeg -i IN.m4a -c copy -movflags +faststart OUT.m4a")
+        }
+        return VisemeError(
             .badData, "\(label) (\(codecName)) holds no sample. \(warnings.joined(separator: " "))",
             hint: "the file is empty or damaged; play it to check")
     }
@@ -205,15 +256,27 @@ struct AudioSource: ~Copyable {
         if damaged > 0 { found.append("\(label): \(damaged) damaged packets were skipped or concealed.") }
         if let readFailure { found.append("\(label): reading stopped early: \(readFailure).") }
         if missingBytes > 0 { found.append("\(label) is truncated: its last \(missingBytes) bytes are missing.") }
-        if atEnd, missingBytes == 0, let statedSeconds, rate > 0 {
-            let held = Double(decoded) / Double(rate)
-            if decoded > 0, statedSeconds - held > 0.1 {
-                let (said, real) = (seconds(statedSeconds), seconds(held))
-                found.append("\(label) is truncated: it says \(said) s and holds \(real) s.")
-            }
+        found += repair.warnings(label) + clock.warnings(label, rate: rate)
+        if isTruncated {
+            let held = String(format: "%.3f", Double(decoded) / Double(rate))
+            found.append("\(label) is truncated: it holds \(held) s of the \(statedText) that it promises.")
         }
         return found
     }
 
-    private func seconds(_ value: Double) -> String { String(format: "%.3f", value) }
+    private var statedText: String {
+        statedSeconds.map { String(format: "%.3f s", $0) } ?? "\(statedPackets) packets"
+    }
+
+    /// Whether the container promises more sound than there is. Where its promise is an estimate, or counts what is not heard,
+    /// nothing is said: the length of an MP3 counts its priming, and that of a fragment may be the time of its broadcast.
+    private var isTruncated: Bool {
+        guard atEnd, missingBytes == 0, decoded > 0, rate > 0 else { return false }
+        if format.contains("mp4") { return statedPackets > 0 && packets < statedPackets }
+        guard let statedSeconds, !["wav", "mp3", "aac"].contains(format) else { return false }
+        let start = firstTimestamp.map {
+            $0 == viseme_no_timestamp() ? 0 : Double($0) * Double(unit.num) / Double(unit.den)
+        }
+        return statedSeconds - Double(decoded) / Double(rate) - max(0, start ?? 0) > 0.1
+    }
 }

@@ -9,9 +9,12 @@ struct CopiedAudio: ~Copyable {
     private let packetAhead: Packet
     private var hasPacketAhead = false
     private let isMatroska: Bool
+    private let padsItsEnd: Bool
     private let unit: AVRational
     /// What is taken off every timestamp: the first sample that one hears is at 0.
-    private var shift: Int64
+    private let shift: Int64
+    /// Where the first sample that one hears is in the output: 0, but for Opus in Matroska.
+    private let lead: Int64
     /// Samples in the packets before the first sample that one hears.
     private let priming: Int32
     private var expected: Int64?
@@ -19,7 +22,6 @@ struct CopiedAudio: ~Copyable {
     private var end: Int64 = 0
     /// The length of the packet before.
     private var usual: Int64 = 0
-    private var gaps = 0
     private var ended = false
 
     /// Opens the sound and finds out where its first sample is.
@@ -38,25 +40,38 @@ struct CopiedAudio: ~Copyable {
         guard unit.num > 0, unit.den > 0 else { throw VisemeError(.badData, "\(source.label) has no time unit") }
         let isPrimed = first != viseme_no_timestamp() && begin != viseme_no_timestamp() && begin < first
         let padding = isPrimed ? av_rescale(first &- begin, Int64(source.rate) * Int64(unit.num), Int64(unit.den)) : 0
+        let isMatroska = container == .mkv
+        // An edit list hides a beginning that Matroska would play; what is longer than any encoder's priming is one.
+        guard !isMatroska || Int(padding) <= Self.longestPriming else {
+            throw VisemeError(.unsupported, "\(source.label) hides \(padding) samples at its beginning")
+        }
+        padsItsEnd = Self.codecsOfFixedFrames.contains(source.codec.rawValue)
+        // libavformat up to 59 writes Opus's delay into Matroska and does not move the timestamps by it, as readers expect.
+        let isEarly = isMatroska && source.codec == AV_CODEC_ID_OPUS && LIBAVFORMAT_VERSION_MAJOR <= 59
+        shift = first == viseme_no_timestamp() ? 0 : isEarly && isPrimed ? begin : first
+        lead = isEarly && isPrimed ? first &- begin : 0
         self.source = source
         self.packet = packet
         self.packetAhead = packetAhead
-        isMatroska = container == .mkv
+        self.isMatroska = isMatroska
         self.unit = unit
         priming = Int32(clamping: padding)
-        shift = first == viseme_no_timestamp() ? 0 : first
     }
 
+    /// Samples before the first one that one hears: 80 ms at 48 kHz and some more, Opus has the longest.
+    private static let longestPriming = 5000
+
+    /// Codecs whose last packet is as long as the others, its end padded. In all others a short packet is a short packet.
+    static let codecsOfFixedFrames = Set(
+        [
+            AV_CODEC_ID_AAC, AV_CODEC_ID_MP3, AV_CODEC_ID_MP2, AV_CODEC_ID_OPUS, AV_CODEC_ID_AC3, AV_CODEC_ID_EAC3,
+        ].map(\.rawValue))
+
     /// Seconds of sound written.
-    var seconds: Double { time(end) }
+    var seconds: Double { time(end &- lead) }
 
     /// How the sound is carried, for the report.
     var summary: String { "copied \(source.codecName)" }
-
-    /// What was noticed.
-    var notes: [String] {
-        gaps > 0 ? ["\(source.label): \(gaps) jumps in its timestamps were closed, as for the mouth."] : []
-    }
 
     /// Adds the stream to a container.
     func addStream(to muxer: borrowing Muxer) throws {
@@ -90,16 +105,8 @@ struct CopiedAudio: ~Copyable {
             let samples = av_get_audio_frame_duration2(parameters, raw.pointee.size)
             length = rescale(Int64(samples), from: Int64(source.rate))
         }
-        var start = expected ?? 0
-        if raw.pointee.pts != viseme_no_timestamp() {
-            start = raw.pointee.pts &- shift
-            let tolerance = max(length &* 2, Int64(Double(unit.den) / Double(unit.num) / 10))
-            if let expected, abs(time(start) - time(expected)) > time(tolerance) {
-                gaps += 1
-                shift = raw.pointee.pts &- expected
-                start = expected
-            }
-        }
+        // Only sound without gaps is copied (`SoundScan`): the timestamps follow the samples.
+        let start = raw.pointee.pts != viseme_no_timestamp() ? raw.pointee.pts &- shift : expected ?? 0
         expected = start &+ length
         let padding = rescale(Int64(viseme_packet_padding(raw)), from: Int64(source.rate))
         if padding > 0, length > 0 {
@@ -108,7 +115,7 @@ struct CopiedAudio: ~Copyable {
             guard length > 0 else { return }
         }
         let missing = av_rescale(usual - length, Int64(source.rate) * Int64(unit.num), Int64(unit.den))
-        if isLast, isMatroska, missing > 1, padding == 0 {
+        if isLast, isMatroska, padsItsEnd, missing > 1, padding == 0 {
             // Matroska keeps the length of the last packet this way only.
             try check(
                 viseme_packet_set_padding(raw, UInt32(clamping: missing)),

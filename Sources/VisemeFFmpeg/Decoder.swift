@@ -22,8 +22,9 @@ struct Decoder: ~Copyable {
     /// - Parameters:
     ///   - stream: The stream to decode.
     ///   - label: The file in messages: "Speech 'a.wav'".
+    ///   - isStrict: Whether damage is an error rather than something to conceal.
     /// - Throws: `.unavailable` when libav* has no such decoder, `.badData` when it refuses the stream.
-    init(_ stream: UnsafeMutablePointer<AVStream>, label: String) throws {
+    init(_ stream: UnsafeMutablePointer<AVStream>, label: String, isStrict: Bool = false) throws {
         let parameters = try check(stream.pointee.codecpar, "stream parameters")
         let name = codecName(parameters.pointee.codec_id)
         guard let codec = avcodec_find_decoder(parameters.pointee.codec_id) else {
@@ -37,6 +38,7 @@ struct Decoder: ~Copyable {
                 Purpose(.badData, "\(label) has unusable \(name) parameters"))
             context.pointee.pkt_timebase = stream.pointee.time_base
             context.pointee.thread_count = 1
+            if isStrict { context.pointee.err_recognition |= AV_EF_EXPLODE | AV_EF_CRCCHECK }
         }
     }
 

@@ -24,8 +24,18 @@ struct Demuxer: ~Copyable {
     /// Protocols of a live input.
     private static let liveProtocols = "file,pipe,http,https,tcp,tls,crypto,udp,rtp,srt,rtmp,rtmps"
 
-    /// Formats that are lists of other files or addresses: an untrusted file must not make us open those.
-    private static let indirectFormats: Set<String> = ["hls", "concat", "dash", "imf", "sdp", "rtsp", "ffmetadata"]
+    /// The formats that are opened: media in one file. Lists of other files, session descriptions, scripts and devices are not
+    /// among them, so that no input makes us open what it names.
+    private static let formats = [
+        "aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "bmp_pipe", "caf", "dts", "dv",
+        "eac3",
+        "f32le", "flac", "flv", "gif", "gsm", "h264", "hevc", "image2", "ivf", "jpeg_pipe", "loas", "matroska", "mjpeg",
+        "mov", "mp3", "mpc", "mpc8", "mpeg", "mpegts", "mpegvideo", "mxf", "nut", "ogg", "oma", "png_pipe", "rm",
+        "s16le", "shn", "sox", "tak", "tiff_pipe", "tta", "voc", "w64", "wav", "webp_pipe", "wtv", "wv", "xwma",
+    ].joined(separator: ",")
+
+    /// The largest picture that is decoded while streams are looked at: 8K.
+    private static let largestPicture = 7680 * 4320
 
     /// Opens a file, or standard input for `pipe:0`, and looks at its streams.
     ///
@@ -44,10 +54,11 @@ struct Demuxer: ~Copyable {
     private static func open(
         _ url: URL, label: String, name: String, manner: Manner
     ) throws -> UnsafeMutablePointer<AVFormatContext> {
-        var context: UnsafeMutablePointer<AVFormatContext>?
+        var context = viseme_alloc_single_input()
         var options: OpaquePointer?
         var format: UnsafePointer<AVInputFormat>?
         defer { av_dict_free(&options) }
+        av_dict_set(&options, "format_whitelist", formats, 0)
         switch manner {
         case .file: av_dict_set(&options, "protocol_whitelist", "file,pipe", 0)
         case .live, .pipe:
@@ -62,27 +73,57 @@ struct Demuxer: ~Copyable {
             format = av_find_input_format(samples.format.rawValue)
         }
         let status = avformat_open_input(&context, location(of: url), format, &options)
+        if status == viseme_error_posix(EINVAL), let list = refusedFormat(of: url) {
+            throw VisemeError(
+                .unsupported,
+                "\(label) is a list of other files or not media (\(list)); nothing that it names is opened",
+                hint: "give the media file itself")
+        }
         try check(
             status,
             Purpose(
-                .badData, "\(label) is not a media file that libav* can read",
-                hint: "check it with: ffprobe '\(name)'"))
+                .badData, "\(label) is not a media file that can be read",
+                hint: "give audio or video in one file, not a playlist; check it with: ffprobe '\(name)'"))
         do {
             let input = try check(context, "input")
-            let format = text(input.pointee.iformat.pointee.name)
-            if format.split(separator: ",").contains(where: { indirectFormats.contains(String($0)) }) {
-                throw VisemeError(.unsupported, "\(label) is a list of other files (\(format)), not media")
-            }
             // Bare samples are described already, and looking at them would only cost time.
             if case .samples = manner { return input }
-            try check(
-                avformat_find_stream_info(context, nil),
-                Purpose(.badData, "\(label) has no stream that can be understood"))
+            try findStreams(of: input, label: label)
             return input
         } catch {
             avformat_close_input(&context)
             throw error
         }
+    }
+
+    /// Looks at the streams, without decoding pictures of any size.
+    private static func findStreams(of input: UnsafeMutablePointer<AVFormatContext>, label: String) throws {
+        var options = [OpaquePointer?](repeating: nil, count: Int(input.pointee.nb_streams))
+        for i in options.indices { av_dict_set(&options[i], "max_pixels", "\(largestPicture)", 0) }
+        defer { for i in options.indices { av_dict_free(&options[i]) } }
+        try check(
+            avformat_find_stream_info(input, &options),
+            Purpose(.badData, "\(label) has no stream that can be understood"))
+    }
+
+    /// The name of a file's format, if it is one that is never opened. Only the file's beginning is read.
+    private static func refusedFormat(of url: URL) -> String? {
+        // Only to explain an error; without the beginning the usual words must do.
+        guard url.isFileURL, let file = try? FileHandle(forReadingFrom: url),
+            let head = try? file.read(upToCount: 1 << 16)
+        else { return nil }
+        let padding = Data(count: Int(AVPROBE_PADDING_SIZE))
+        let name = (head + padding).withUnsafeBytes { bytes -> String? in
+            var probe = AVProbeData()
+            probe.buf = UnsafeMutablePointer(mutating: bytes.bindMemory(to: UInt8.self).baseAddress)
+            probe.buf_size = Int32(head.count)
+            var score: Int32 = 0
+            guard let found = av_probe_input_format3(&probe, 1, &score) else { return nil }
+            return text(found.pointee.name)
+        }
+        let known = Set(formats.split(separator: ","))
+        guard let name, !name.split(separator: ",").contains(where: known.contains) else { return nil }
+        return name
     }
 
     deinit {

@@ -59,6 +59,19 @@ public struct FFmpeg: MediaBackend {
         return try await VideoFileWriter.open(request, software: software)
     }
 
+    /// Checks what can be known of a render before anything is loaded.
+    ///
+    /// - Throws: `.noInput` for a sound that is not there; `.cannotCreate` for an output that exists.
+    public func check(sound: URL, output: URL, overwrite: Bool) throws {
+        if sound.isFileURL, !FileManager.default.fileExists(atPath: sound.path) {
+            throw VisemeError(.noInput, "Speech '\(sound.path)' does not exist", hint: "check the path")
+        }
+        guard overwrite || !FileManager.default.fileExists(atPath: output.path) else {
+            throw VisemeError(
+                .cannotCreate, "The output '\(output.path)' exists", hint: "choose another name, or add --force")
+        }
+    }
+
     /// Opens speech that goes on while it is read: a file, `standardInput`, or an address that libavformat reads.
     ///
     /// - Parameter samples: The form of bare samples; nil for a container, which describes itself.
@@ -75,6 +88,14 @@ public struct FFmpeg: MediaBackend {
     /// - Throws: `.badData` (no sound), `.unsupported` (a list of other files), `.unavailable` (no decoder, no soxr).
     public func liveSource(from pipe: FileHandle, sound: SoundForm) async throws -> LiveSource {
         try await LiveSource.open(pipe, sound: sound)
+    }
+
+    /// Opens speech in a file, from somebody who is not trusted: nothing else is opened.
+    ///
+    /// - Parameter sound: The form of the sound that is wanted beside the speech.
+    /// - Throws: as for a pipe.
+    public func liveSource(at file: URL, sound: SoundForm) async throws -> LiveSource {
+        try await LiveSource.open(file, sound: sound)
     }
 
     /// Opens an output that is written in real time.

@@ -40,6 +40,23 @@ struct Frame: ~Copyable {
         try check(av_frame_make_writable(pointer), Purpose(.internal, "A picture cannot be written"))
     }
 
+    /// Becomes silence of the same form as another frame of sound.
+    func becomeSilence(like other: borrowing Frame, count: Int) throws {
+        let raw = other.pointer.pointee
+        clear()
+        pointer.pointee.format = raw.format
+        pointer.pointee.sample_rate = raw.sample_rate
+        pointer.pointee.nb_samples = Int32(clamping: count)
+        try check(
+            av_channel_layout_copy(&pointer.pointee.ch_layout, &other.pointer.pointee.ch_layout),
+            Purpose(.internal, "A channel layout cannot be copied"))
+        try check(av_frame_get_buffer(pointer, 0), Purpose(.internal, "No memory for \(count) samples"))
+        av_samples_set_silence(
+            pointer.pointee.extended_data, 0, pointer.pointee.nb_samples, raw.ch_layout.nb_channels,
+            AVSampleFormat(raw.format))
+        pointer.pointee.pts = viseme_no_timestamp()
+    }
+
     /// Takes samples off the beginning of sound.
     func dropFirst(_ count: Int) throws {
         let raw = pointer.pointee

@@ -1,3 +1,5 @@
+import CFFmpeg
+import Foundation
 import Viseme
 
 /// Which packets make which frames of a video, in the order of showing.
@@ -43,6 +45,30 @@ struct FrameIndex: Equatable {
         guard let first = timestamps.first else { throw VisemeError(.badData, "\(label) has no frame") }
         guard let key = keys.first, entries[key].timestamp <= first else {
             throw VisemeError(.badData, "\(label) does not start with a key frame")
+        }
+    }
+
+    /// How a video becomes one that can be a template.
+    static let conversion =
+        "convert it, and count its frames again: ffmpeg -i IN -vf fps=25,scale=iw*sar:ih,setsar=1 -c:v libx264 -crf 12 -an OUT.mp4"
+
+    /// Checks that the frames follow each other at 25 a second.
+    ///
+    /// - Throws: `.badData` with the rate that was found.
+    func requireRegular(unit: AVRational, label: String) throws {
+        guard timestamps.count > 1, unit.num > 0, unit.den > 0 else { return }
+        let scale = Double(unit.num) / Double(unit.den)
+        let first = Double(timestamps[0]) * scale
+        // Half a frame: some containers round to milliseconds, and a longer video must not run away either.
+        for (number, timestamp) in timestamps.enumerated() {
+            let expected = first + Double(number) / 25
+            guard abs(Double(timestamp) * scale - expected) > 0.02 else { continue }
+            let length = Double(timestamps[timestamps.count - 1]) * scale - first
+            let rate = String(format: "%.2f", Double(timestamps.count - 1) / max(length, 1e-6))
+            throw VisemeError(
+                .badData,
+                "\(label) has \(rate) frames a second, or an uneven rate: frame \(number) is not at its time for 25",
+                hint: Self.conversion)
         }
     }
 

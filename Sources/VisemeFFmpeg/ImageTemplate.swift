@@ -58,7 +58,7 @@ actor ImageDecoder {
         guard let number = demuxer.select(AVMEDIA_TYPE_VIDEO), let stream = demuxer.stream(number) else {
             throw VisemeError(.badData, "\(label) has no picture; found: \(demuxer.describeStreams())")
         }
-        let decoder = try Decoder(stream, label: label)
+        let decoder = try Decoder(stream, label: label, isStrict: true)
         let packet = try Packet()
         let frame = try Frame()
         while true {

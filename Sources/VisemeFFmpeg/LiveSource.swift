@@ -90,6 +90,18 @@ public actor LiveSource {
         return source
     }
 
+    /// Opens a container in a file.
+    static func open(_ file: URL, sound: SoundForm) async throws -> LiveSource {
+        let source = LiveSource()
+        try await source.start(file, sound: sound)
+        return source
+    }
+
+    private func start(_ file: URL, sound: SoundForm) throws {
+        form = sound
+        stream = try LiveStream(file, manner: .file, sound: sound)
+    }
+
     private func start(_ pipe: FileHandle, sound: SoundForm) throws {
         guard let url = URL(string: "pipe:\(pipe.fileDescriptor)") else { return }
         form = sound

@@ -12,6 +12,7 @@ public actor SampleReader {
     private var sound: SampleConverter
     /// The beginning of a sample whose rest has not come.
     private var rest = Data()
+    private var repair = SampleRepair()
 
     /// Prepares for samples.
     ///
@@ -45,15 +46,14 @@ public actor SampleReader {
         guard let target = frame.pointer.pointee.data.0 else { return ([], []) }
         all.copyBytes(to: target, count: count * width)
         if samples.format == .f32le {
-            // What is no number would stay in the resampler, and sound beyond full scale is nobody's speech.
-            target.withMemoryRebound(to: Float.self, capacity: count * samples.channels) { values in
-                for i in 0..<count * samples.channels {
-                    values[i] = values[i].isFinite ? min(1, max(-1, values[i])) : 0
-                }
-            }
+            // One NaN would stay in the resampler for ever.
+            try repair.frame(frame)
         }
         return (try speech.convert(frame), try sound.convert(frame))
     }
+
+    /// Recoverable problems, one sentence each.
+    public var warnings: [String] { repair.warnings("The samples") }
 
     /// What the resamplers hold back; nothing can be read after it.
     public func finish() throws -> (samples: [Float], sound: [Float]) { (try speech.drain(), try sound.drain()) }

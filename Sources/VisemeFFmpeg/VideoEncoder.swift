@@ -49,9 +49,9 @@ struct VideoEncoder: ~Copyable {
                 // A picture that is asked to be a key frame is one that nothing before is needed for.
                 av_opt_set_int(encoder.pointee.priv_data, "forced-idr", 1, 0)
             }
-            // In small pictures x264's macroblock tree reads memory that nobody set: the output would differ from run to
-            // run. Seen with x264 164 below 640×480; larger pictures always came out the same.
-            if width * height < 640 * 480 { av_opt_set(encoder.pointee.priv_data, "x264-params", "mbtree=0", 0) }
+            // x264's macroblock tree reads memory that nobody set: the output would differ from run to run. Seen with x264 164
+            // below 640×480 and at 1080×1920; 1280×720 always came out the same. Nothing tells which sizes are safe.
+            av_opt_set(encoder.pointee.priv_data, "x264-params", "mbtree=0", 0)
         }
         self.pixels = pixels
         self.packet = packet

@@ -80,14 +80,18 @@ struct VideoProduction: ~Copyable {
         var muxer: Muxer?
         if let sound = request.sound, try Self.canCopy(sound, into: container) {
             do {
+                if let obstacle = try SoundScan(sound.url).obstacle {
+                    throw VisemeError(.unsupported, obstacle)
+                }
                 let audio = try CopiedAudio(sound.url, into: container)
                 muxer = try Self.makeMuxer(request, encoder, partial, container, software: software) {
                     try audio.addStream(to: $0)
                 }
                 copied = consume audio
             } catch let error as VisemeError where error.code == .unsupported {
-                // For instance MP3 below 16 kHz in MP4: the codec is fine, this kind of it is not.
-                notes.append("The sound was encoded anew: .\(container.rawValue) does not take it as it is.")
+                // For instance MP3 below 16 kHz in MP4: the codec is fine, this kind of it is not. Or sound with gaps.
+                notes.append(
+                    "The sound was encoded anew, .\(container.rawValue) does not take it as it is: \(error.message).")
             }
         }
         if muxer == nil, let sound = request.sound {
@@ -127,7 +131,7 @@ struct VideoProduction: ~Copyable {
         try advanceSound(to: .infinity)
         try muxer.finish()
         try partial.publish()
-        let all = notes + (copied?.notes ?? []) + (encoded?.notes ?? [])
+        let all = notes + (encoded?.notes ?? [])
         return VideoReport(
             frames: frames, videoSeconds: seconds, audioSeconds: copied?.seconds ?? encoded?.seconds ?? 0,
             sound: copied?.summary ?? encoded?.summary ?? "none", notes: all)
@@ -142,11 +146,12 @@ struct VideoProduction: ~Copyable {
 
     /// Refuses pipes as a source of sound: it is read a second time here, after the mouth was made from it.
     private static func requireRereadable(_ url: URL) throws {
-        let hint = "copy it to a file first; FFmpeg.spool() does that"
+        let hint = "copy it to a file first: FFmpeg.spool() does that, and viseme for -"
         guard url.isFileURL else {
             throw VisemeError(.unsupported, "The sound of a video cannot come from \(name(of: url))", hint: hint)
         }
-        // A file that is not there is reported by whoever opens it.
+        // A file that is not there, or a link to nowhere, is reported by whoever opens it.
+        guard FileManager.default.fileExists(atPath: url.path) else { return }
         let type = try? FileManager.default.attributesOfItem(atPath: url.resolvingSymlinksInPath().path)[.type]
         let kind = type as? FileAttributeType ?? .typeRegular
         guard kind == .typeRegular || kind == .typeDirectory else {
@@ -158,8 +163,8 @@ struct VideoProduction: ~Copyable {
     private static func canCopy(_ sound: VideoRequest.Sound, into container: Container) throws -> Bool {
         let source = try AudioSource(sound.url)
         guard sound.range == nil, container.copied?.contains(source.codecName) ?? true else { return false }
-        // Matroska takes everything; what it does not, its header refuses.
-        guard container != .mkv else { return true }
+        // Matroska takes everything; what it does not, its header refuses. Only that of TTA has no room for the true length.
+        guard container != .mkv else { return source.codec != AV_CODEC_ID_TTA }
         guard let format = av_guess_format(container.format, nil, nil) else { return false }
         return avformat_query_codec(format, source.codec, Muxer.leastStrict) == 1
     }

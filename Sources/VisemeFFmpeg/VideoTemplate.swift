@@ -85,10 +85,12 @@ struct IndexedVideo: ~Copyable {
         guard width > 0, height > 0 else {
             throw VisemeError(.badData, "\(label) says it is \(width)×\(height)")
         }
+        try Self.requireUpright(stream, label: label)
         let packet = try Packet()
         let frame = try Frame()
         let decoder = try Decoder(stream, label: label)
         let index = try Self.readIndex(demuxer, stream: number, packet: packet, label: label)
+        try index.requireRegular(unit: stream.pointee.time_base, label: label)
         let pixels = try PixelReader(width: width, height: height)
         self.demuxer = demuxer
         self.label = label
@@ -102,6 +104,23 @@ struct IndexedVideo: ~Copyable {
         let format = AVPixelFormat(parameters.pointee.format)
         cache = FrameCache(
             memory: memory, frameBytes: PlanarPicture.isKept(format) ? width * height * 3 / 2 : width * height * 3)
+    }
+
+    /// Refuses what players turn or stretch: here pictures are taken as they are stored.
+    private static func requireUpright(_ stream: UnsafeMutablePointer<AVStream>, label: String) throws {
+        let angle = viseme_rotation(stream)
+        guard abs(angle) < 0.5 || angle.isNaN else {
+            throw VisemeError(
+                .badData,
+                "\(label) is shown turned by \(Int(angle.rounded()))°, expected pictures that are stored upright",
+                hint: FrameIndex.conversion)
+        }
+        let aspect = stream.pointee.codecpar.pointee.sample_aspect_ratio
+        guard aspect.num <= 0 || aspect.den <= 0 || aspect.num == aspect.den else {
+            throw VisemeError(
+                .badData, "\(label) has pixels of \(aspect.num):\(aspect.den), expected square ones",
+                hint: FrameIndex.conversion)
+        }
     }
 
     mutating func picture(at wanted: Int) throws -> any Picture {

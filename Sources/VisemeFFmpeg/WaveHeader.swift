@@ -16,9 +16,11 @@ enum WaveHeader {
             guard let header = read(file, at: offset, count: 8) else { return 0 }
             let length = header[4...].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
             guard header[..<4] != Array("data".utf8)[...] else {
-                // 0 and the largest number mean that the writer did not know.
+                // 0 and the largest numbers, signed or not, mean that the writer did not know: a pipe. espeak-ng and sox write
+                // 0x7FFFF000, others 0x7FFFFFFF.
+                let isUnknown = length == 0 || length >= 0xFFFF_FF00 || (0x7FFF_F000...0x7FFF_FFFF).contains(length)
                 let end = offset + 8 + length
-                return length == 0 || length >= 0xFFFF_FF00 || end <= size ? 0 : Int(end - size)
+                return isUnknown || end <= size ? 0 : Int(end - size)
             }
             offset += 8 + length + length % 2
         }

@@ -278,7 +278,7 @@ extension CommandLineTests {
 
         @Test(
             "SIGINT and SIGTERM in the middle end it with 130 and leave nothing", arguments: [SIGINT, SIGTERM],
-            ["video.mp4", "images"])
+            ["video.mp4", "images/"])
         func interrupted(signal: Int32, output: String) async throws {
             try await withTemporaryFolder { folder in
                 let running = try await midway(in: folder, output: output)
@@ -294,7 +294,7 @@ extension CommandLineTests {
 
         @Test(
             "SIGKILL in the middle leaves nothing under the final name",
-            arguments: ["video.mp4", "video.mov", "video.mkv", "images"])
+            arguments: ["video.mp4", "video.mov", "video.mkv", "images/"])
         func killed(output: String) async throws {
             try await withTemporaryFolder { folder in
                 let running = try await midway(in: folder, output: output)

@@ -68,9 +68,11 @@ extension CommandLineTests {
         func images() async throws {
             try await withTemporaryFolder { folder in
                 try WaveFile(rate: 48000, frames: 48000).data.write(to: folder.appending(path: "speech.wav"))
-                #expect(try await render("speech.wav", to: "whole", in: folder).frames == 25)
+                #expect(try await render("speech.wav", to: "whole/", in: folder).frames == 25)
                 #expect(
-                    try await render("speech.wav", to: "part", in: folder, options: ["--range", "7:19"]).frames == 12)
+                    try await render(
+                        "speech.wav", to: "part", in: folder, options: ["--range", "7:19", "--format", "png"]
+                    ).frames == 12)
                 let whole = try await FFmpeg().template(at: folder.appending(path: "whole"), memory: 0)
                 let part = try await FFmpeg().template(at: folder.appending(path: "part"), memory: 0)
                 #expect(whole.frameCount == 25 && part.frameCount == 12)

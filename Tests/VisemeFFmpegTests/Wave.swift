@@ -76,3 +76,8 @@ struct Wave {
         (0..<count).map { amplitude * sin(2 * .pi * frequency * Double($0) / Double(rate)) }
     }
 }
+
+extension Wave {
+    /// A quiet tone at 16 kHz.
+    static func tone(_ count: Int) -> Wave { Wave(channels: [sine(count, rate: 16_000, amplitude: 0.2)]) }
+}

@@ -100,7 +100,12 @@ public struct Avatar: Sendable {
 
     /// Opens the template and checks that its frames are as many and as large as the manifest says.
     public func verifyTemplate(media: any MediaBackend) async throws {
-        _ = try await TemplateSource(self, media: media, memory: 0)
+        let source = try await TemplateSource(self, media: media, memory: 0)
+        // Every one: a damaged picture is found here, not in the middle of a render.
+        for index in 0..<manifest.frames {
+            try Task.checkCancellation()
+            _ = try await source.frame(at: index)
+        }
     }
 
     /// The crop square of a template frame.

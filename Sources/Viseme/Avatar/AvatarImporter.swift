@@ -88,6 +88,17 @@ public struct AvatarImporter: Sendable {
                 "Frame \(index) of '\(source.path)' has the rectangle \(square.corners), which reaches out of the "
                     + "\(template.width)×\(template.height) frame.")
         }
+        // Each of them once: a damaged image, or one of another size, is found now and not in the middle of a render.
+        for index in 0..<template.frameCount {
+            try Task.checkCancellation()
+            let picture = try await template.frame(at: index)
+            guard picture.width == template.width, picture.height == template.height else {
+                throw VisemeError(
+                    .badData,
+                    "Image \(index) of '\(source.path)' is \(picture.width)×\(picture.height), the first one "
+                        + "\(template.width)×\(template.height).")
+            }
+        }
         var descriptions: [ModelDescription] = []
         for role in ModelRole.allCases {
             guard let url = models[role] ?? layout.models[role] else { continue }
@@ -176,18 +187,38 @@ private struct SourceLayout {
         } else {
             (images, fileExtension) = try Self.numbered(in: body, from: 0)
             mask = CropGeometry.standard.mask
-            squares = try images.indices.map { index in
-                let url = source.appending(path: "landmarks/\(index).lms")
-                // Absent or not text: the same answer.
-                guard let text = try? String(contentsOf: url, encoding: .utf8) else {
-                    throw VisemeError(
-                        .badData, "Frame \(index) has no readable landmarks: '\(url.path)'.",
-                        hint: "Every image in full_body_img needs landmarks/NUMBER.lms.")
-                }
-                return try Landmarks(parsing: text, name: "landmarks/\(index).lms").square(
-                    name: "landmarks/\(index).lms")
+            squares = try Self.landmarkSquares(of: images, in: source)
+        }
+    }
+
+    /// The squares of all images; what is wrong with any of the landmarks is told at once.
+    private static func landmarkSquares(of images: [URL], in source: URL) throws -> [CropSquare] {
+        var problems: [String] = []
+        var squares: [CropSquare] = []
+        for (index, image) in images.enumerated() {
+            // The same number, padded with zeros or not.
+            let names = [image.deletingPathExtension().lastPathComponent, "\(index)"].map { "landmarks/\($0).lms" }
+            // Absent or not text: the same answer.
+            let found = names.lazy.compactMap { name in
+                (try? String(contentsOf: source.appending(path: name), encoding: .utf8)).map { (name, $0) }
+            }.first
+            guard let (name, text) = found else {
+                problems.append("Frame \(index) has no readable landmarks: '\(source.appending(path: names[0]).path)'.")
+                continue
+            }
+            do {
+                squares.append(try Landmarks(parsing: text, name: name).square(name: name))
+            } catch let error as VisemeError {
+                problems.append(error.message)
             }
         }
+        guard problems.isEmpty else {
+            let shown =
+                problems.prefix(20).joined(separator: "\n")
+                + (problems.count > 20 ? "\n… and \(problems.count - 20) more" : "")
+            throw VisemeError(.badData, shown, hint: "Every image in full_body_img needs landmarks/NUMBER.lms.")
+        }
+        return squares
     }
 
     /// The images `first`, `first + 1`, …: iterated by number, since directory order means nothing.
@@ -199,22 +230,30 @@ private struct SourceLayout {
                 "'\(folder.path)' does not exist: this is neither a SyncTalk_2D dataset nor a flattened package.",
                 hint: "Expected full_body_img/ with landmarks/, or with cache/crop_rectangles.json.")
         }
-        var numbers: [String: [Int]] = [:]
-        for name in names {
+        var numbered: [String: [Int: String]] = [:]
+        for name in names.sorted() {
             let url = URL(filePath: name)
-            guard let number = Int(url.deletingPathExtension().lastPathComponent) else { continue }
-            numbers[url.pathExtension, default: []].append(number)
+            let stem = url.deletingPathExtension().lastPathComponent
+            guard !stem.isEmpty, stem.utf8.allSatisfy({ (48...57).contains($0) }), let number = Int(stem) else {
+                continue
+            }
+            let kind = url.pathExtension.lowercased() == "jpeg" ? "jpg" : url.pathExtension.lowercased()
+            if let other = numbered[kind, default: [:]].updateValue(name, forKey: number),
+                ["jpg", "png"].contains(kind)
+            {
+                throw VisemeError(.badData, "'\(folder.path)' has number \(number) twice: '\(other)' and '\(name)'.")
+            }
         }
-        guard
-            let (kind, found) = ["jpg", "png"].compactMap({ kind in numbers[kind].map { (kind, $0.sorted()) } }).first
-        else { throw VisemeError(.badData, "'\(folder.path)' holds no numbered .jpg or .png images.") }
-        for (offset, number) in found.enumerated() where number != first + offset {
+        guard let (kind, found) = ["jpg", "png"].compactMap({ kind in numbered[kind].map { (kind, $0) } }).first else {
+            throw VisemeError(.badData, "'\(folder.path)' holds no numbered .jpg or .png images.")
+        }
+        let sorted = found.sorted { $0.key < $1.key }
+        for (offset, (number, name)) in sorted.enumerated() where number != first + offset {
             throw VisemeError(
                 .badData,
-                "'\(folder.path)': frame \(first + offset).\(kind) is missing (the next one there is \(number).\(kind))."
-            )
+                "'\(folder.path)': frame \(first + offset).\(kind) is missing (the next one there is \(name)).")
         }
-        return (found.map { folder.appending(path: "\($0).\(kind)") }, kind)
+        return (sorted.map { folder.appending(path: $0.value) }, kind)
     }
 
     private static func squares(from url: URL, count: Int) throws -> [CropSquare] {

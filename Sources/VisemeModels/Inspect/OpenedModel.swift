@@ -132,13 +132,22 @@ public struct OpenedModel: Sendable {
 
     private static func format(of data: Data, name: String) throws -> Format {
         let head = [UInt8](data.prefix(16))
+        if data.starts(with: Data("version https://git-lfs".utf8)) {
+            throw VisemeError(
+                .badData, "'\(name)' is a pointer of Git LFS, not the model itself.", hint: "Fetch it: git lfs pull")
+        }
+        if head.first == UInt8(ascii: "<") {
+            throw VisemeError(
+                .badData, "'\(name)' is a web page, not a model.",
+                hint: "The download needs a log-in or another address; fetch the file itself.")
+        }
         if head.starts(with: [0x50, 0x4B, 0x03, 0x04]) { return .pytorch }  // a zip archive
         if head.first == 0x80, head.count > 1, (2...5).contains(head[1]) { return .pytorch }  // a pickle
         if head.count > 8, head[8] == UInt8(ascii: "{"), head[4..<8].allSatisfy({ $0 == 0 }) { return .safetensors }
         if head.first == 0x08 || name.hasSuffix(".onnx") { return .onnx }  // the version field of an ONNX model
         throw VisemeError(
             .badData,
-            "'\(name)' is no model that Viseme knows: \(data.count) bytes that begin with \(head.prefix(4).map { String($0, radix: 16) }).",
+            "'\(name)' is not a model that Viseme knows: \(data.count) bytes that begin with \(head.prefix(4).map { String($0, radix: 16) }).",
             hint: "Models are .pth, .safetensors, .onnx files and .mlpackage folders.")
     }
 

@@ -63,20 +63,47 @@ struct SpeechInput: Sendable {
                     guard try await session.push(heard, sound: sound, &speech) else { return (true, []) }
                 }
             }
-            return (false, [])
+            return (false, await reader.warnings)
         }
     }
 
     // MARK: Containers
 
-    /// Says what a container holds, as it comes: one utterance.
+    /// Says what a container holds, as it comes: one utterance. An MP4 file with its index at its end, as phones write voice memos,
+    /// is collected first.
     func say(containerFrom body: BoundedBody) async throws -> Receipt {
         try await speaking { speech in
-            let (reading, writing) = try SpeechPipe.make()
             let (session, media, begun) = (session, media, speech)
+            var pieces = body.makeAsyncIterator()
+            var head: [ByteBuffer] = []
+            var start = Data()
+            while MP4Head.needsWholeFile(start) == nil, let piece = try await pieces.next() {
+                head.append(piece)
+                start.append(contentsOf: piece.readableBytesView.prefix(MP4Head.limit))
+            }
+            if MP4Head.needsWholeFile(start) == true {
+                let file = FileManager.default.temporaryDirectory.appending(
+                    path: "viseme-\(randomToken(bytes: 16)).m4a")
+                // The system clears its temporary folder anyway.
+                defer { try? FileManager.default.removeItem(at: file) }
+                let upload = try RenderUpload(to: file)
+                for piece in head { try await upload.append(piece) }
+                while let piece = try await pieces.next() { try await upload.append(piece) }
+                _ = try await upload.finish()
+                let outcome = try await Self.speak(
+                    from: try await media.liveSource(at: file, sound: LoadedAvatar.sound), into: session, begun)
+                speech = outcome.speech
+                return (outcome.isInterrupted, outcome.warnings)
+            }
+            let (reading, writing) = try SpeechPipe.make()
             async let spoken = Self.speak(from: reading, into: session, media: media, begun)
             do {
-                for try await buffer in body {
+                var known = head.makeIterator()
+                func following() async throws -> ByteBuffer? {
+                    if let piece = known.next() { return piece }
+                    return try await pieces.next()
+                }
+                while let buffer = try await following() {
                     // Nobody reads any more: an interruption, or nothing that can be read. The other side says which.
                     guard await writing.write(buffer) else { break }
                 }
@@ -140,6 +167,13 @@ struct SpeechInput: Sendable {
         // Whoever writes into it learns that nobody reads. It can be closed by now only if reading failed.
         defer { try? pipe.close() }
         let source = try await media.liveSource(from: pipe, sound: LoadedAvatar.sound)
+        return try await speak(from: source, into: session, begun, onPush: onPush)
+    }
+
+    private static func speak(
+        from source: LiveSource, into session: Session, _ begun: Session.Speech,
+        onPush: @Sendable (Int) -> Void = { _ in }
+    ) async throws -> (speech: Session.Speech, isInterrupted: Bool, warnings: [String]) {
         var speech = begun
         do {
             while let (samples, sound) = try await source.read() {

@@ -1,0 +1,65 @@
+import CFFmpeg
+import Foundation
+
+/// Compares timestamps with the samples that were decoded, to find where sound is missing.
+///
+/// There is one clock for the mouth and for the ear: samples. A clock that runs a little faster or slower than the samples (1 %
+/// is common in recordings) is followed without a word of silence; a jump is a gap and is filled.
+struct SoundClock {
+    /// A longer jump is another clock, not missing sound: seconds.
+    private static let longest = 600.0
+
+    /// The deviation of the timestamps from the samples that counts as none, in seconds.
+    private var baseline: Double?
+    private var last = 0.0
+    private var elapsed = 0.0
+    private var length = 0.0
+    private var gaps = 0
+    private var filled = 0.0
+    private var closed = 0
+
+    /// The samples that are missing before a frame.
+    mutating func gap(before frame: borrowing Frame, unit: AVRational) -> Int64 {
+        let raw = frame.pointer.pointee
+        let rate = Double(raw.sample_rate)
+        let before = length
+        length = Double(raw.nb_samples) / rate
+        defer { elapsed += length }
+        guard raw.pts != viseme_no_timestamp(), unit.num > 0, unit.den > 0 else { return 0 }
+        let deviation = Double(raw.pts) * Double(unit.num) / Double(unit.den) - elapsed
+        let step = deviation - last
+        last = deviation
+        guard let base = baseline else {
+            baseline = deviation
+            return 0
+        }
+        // Timestamps are rounded, to a millisecond in some containers.
+        guard abs(step) > max(before / 2, 0.01) else {
+            baseline = base + step
+            return 0
+        }
+        let missing = deviation - base
+        guard missing > max(before / 2, 0.01) else { return 0 }
+        guard missing <= Self.longest else {
+            closed += 1
+            baseline = deviation
+            return 0
+        }
+        gaps += 1
+        filled += missing
+        elapsed += missing
+        last = base
+        return Int64((missing * rate).rounded())
+    }
+
+    /// What was noticed, a sentence each.
+    func warnings(_ label: String, rate: Int) -> [String] {
+        var found: [String] = []
+        if gaps > 0 {
+            let seconds = filled >= 0.1 ? String(format: "%.2f s", filled) : String(format: "%.0f ms", filled * 1000)
+            found.append("\(label): \(gaps) gaps in its sound, \(seconds) in all, were filled with silence.")
+        }
+        if closed > 0 { found.append("\(label): \(closed) jumps of its clock by more than 600 s were closed.") }
+        return found
+    }
+}
