@@ -163,4 +163,77 @@ struct TemplateTests {
         #expect(cache.request(6) == nil)
         #expect(FrameCache(memory: 0, frameBytes: 300).capacity == 1)
     }
+
+    @Test(
+        "A video that is not 25 frames a second, turned, or not of square pixels is refused with the command that converts it",
+        .enabled(if: Tool.ffmpeg != nil, "ffmpeg is not installed"),
+        arguments: [
+            (["-r", "30"], "30.00 frames"), (["-r", "30000/1001"], "frames a second"),
+            (["-r", "50"], "frames a second"),
+            (["-vf", "setsar=2/1"], "pixels of 2:1"),
+            (["-vf", "setpts='if(gt(N,10),PTS+0.5/TB,PTS)'", "-vsync", "vfr"], "uneven"),
+        ])
+    func otherVideos(_ options: [String], _ says: String) async throws {
+        let url = scratch.file("v.mp4")
+        _ = try Tool.run(
+            Tool.ffmpeg,
+            ["-v", "error", "-y", "-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=2"] + options + [
+                "-c:v", "libx264", url.path,
+            ])
+        let error = await #expect(throws: VisemeError.self) { _ = try await backend.template(at: url, memory: 0) }
+        #expect(
+            error?.message.contains(says) == true && error?.hint?.contains("ffmpeg -i") == true,
+            "\(String(describing: error))")
+    }
+
+    @Test("A turned video is refused", .enabled(if: Tool.ffmpeg != nil, "ffmpeg is not installed"))
+    func turned() async throws {
+        let (plain, url) = (scratch.file("p.mp4"), scratch.file("v.mp4"))
+        try await Pictures.write(10, to: plain)
+        _ = try Tool.run(
+            Tool.ffmpeg, ["-v", "error", "-y", "-i", plain.path, "-c", "copy", "-metadata:s:v", "rotate=90", url.path])
+        let error = await #expect(throws: VisemeError.self) { _ = try await backend.template(at: url, memory: 0) }
+        #expect(error?.message.contains("turned by") == true, "\(String(describing: error))")
+    }
+
+    @Test(
+        "A truncated image, an empty one and one of another size are errors, not green pictures",
+        .enabled(if: Tool.ffmpeg != nil))
+    func damagedImages() async throws {
+        let folder = scratch.file("frames")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        _ = try Tool.run(
+            Tool.ffmpeg,
+            [
+                "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=0.16", "-start_number", "0",
+                folder.path + "/%06d.jpg",
+            ])
+        let whole = try await backend.template(at: folder, memory: 0)
+        for index in 0..<4 { _ = try await whole.frame(at: index).image() }
+        let data = try Data(contentsOf: folder.appendingPathComponent("000001.jpg"))
+        try data.prefix(data.count / 2).write(to: folder.appendingPathComponent("000001.jpg"))
+        try Data().write(to: folder.appendingPathComponent("000002.jpg"))
+        _ = try Tool.run(
+            Tool.ffmpeg,
+            [
+                "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=s=160x240:r=25:d=0.04", "-frames:v", "1",
+                folder.path + "/000003.jpg",
+            ])
+        let damaged = try await backend.template(at: folder, memory: 0)
+        _ = try await damaged.frame(at: 0)
+        for index in 1..<4 {
+            await #expect(throws: VisemeError.self, "image \(index)") { _ = try await damaged.frame(at: index) }
+        }
+    }
+
+    @Test("The same pictures give the same bytes at any size", arguments: [(1080, 1920), (640, 360), (320, 240)])
+    func sameBytes(_ width: Int, _ height: Int) async throws {
+        var seen: Set<Data> = []
+        for run in 0..<4 {
+            let url = scratch.file("\(run).mp4")
+            _ = try await Pictures.write(12, to: url, width: width, height: height)
+            seen.insert(try Data(contentsOf: url))
+        }
+        #expect(seen.count == 1)
+    }
 }
