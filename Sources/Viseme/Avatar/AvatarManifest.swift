@@ -164,6 +164,28 @@ extension AvatarManifest {
     public func write(into pack: URL) throws {
         try JSONEncoder.pack.encode(self).write(to: pack.appending(path: "avatar.json"))
     }
+
+    /// Writes changed values into the `avatar.json` of a pack. Keys that this version of Viseme does not know stay.
+    ///
+    /// - Throws: when the file cannot be read or written.
+    public func update(in pack: URL) throws {
+        let url = pack.appending(path: "avatar.json")
+        let old = try JSONSerialization.jsonObject(with: Data(contentsOf: url))
+        let new = try JSONSerialization.jsonObject(with: JSONEncoder.pack.encode(self))
+        let options: JSONSerialization.WritingOptions = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        try JSONSerialization.data(withJSONObject: Self.overlay(new, on: old), options: options).write(to: url)
+    }
+
+    /// The new value, with the old one's keys that it lacks. Elements of arrays of one length belong together.
+    private static func overlay(_ new: Any, on old: Any) -> Any {
+        if let new = new as? [String: Any], let old = old as? [String: Any] {
+            return old.merging(new) { overlay($1, on: $0) }
+        }
+        if let new = new as? [Any], let old = old as? [Any], new.count == old.count {
+            return zip(new, old).map { overlay($0, on: $1) }
+        }
+        return new
+    }
 }
 
 extension JSONEncoder {

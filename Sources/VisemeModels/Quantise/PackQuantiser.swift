@@ -155,8 +155,9 @@ public struct PackQuantiser: Sendable {
         let partial = target.deletingLastPathComponent().appending(
             path: ".\(target.lastPathComponent).partial-\(ProcessInfo.processInfo.processIdentifier)")
         do {
-            try files.copyItem(at: avatar.url, to: partial)
+            try PackCopy.make(of: avatar.url, at: partial)
         } catch {
+            try? files.removeItem(at: partial)  // the first error is the one that counts
             throw VisemeError(.cannotCreate, "'\(target.path)' cannot be written.", cause: error)
         }
         do {
@@ -172,7 +173,7 @@ public struct PackQuantiser: Sendable {
             for index in (manifest.golden ?? []).indices where manifest.golden?[index].role == .generator {
                 manifest.golden?[index].tolerance = 0.5
             }
-            try manifest.write(into: partial)
+            try manifest.update(in: partial)
             // Read back as any program will: hash, contract, one run.
             let written = try Avatar(contentsOf: partial)
             _ = try await backend.generator(written.model(.generator), threads: 1)
