@@ -19,7 +19,7 @@ public struct Engine: Sendable {
     /// Closed mouths by template frame, for all live sessions.
     let idleSquares = SilentSquares()
 
-    /// Loads the avatar's models and opens its template.
+    /// Loads the avatar's models and opens its template, off the caller's actor.
     ///
     /// - Parameters:
     ///   - avatar: The pack.
@@ -39,15 +39,9 @@ public struct Engine: Sendable {
         let manifest = avatar.manifest
         template = try await TemplateSource(avatar, media: media, memory: budget.frames)
         encoder = try await backend.audioEncoder(try avatar.model(.audioEncoder), threads: parallelism.threads)
-        let generatorFile = try avatar.model(.generator)
-        var generators: [any Generator] = []
-        for _ in 0..<parallelism.width {
-            generators.append(
-                try await backend.generator(
-                    generatorFile, threads: parallelism.threads,
-                    template: TemplateBudget(frames: manifest.frames, bytes: budget.features)))
-        }
-        self.generators = generators
+        generators = try await backend.generators(
+            try avatar.model(.generator), count: parallelism.width, threads: parallelism.threads,
+            template: TemplateBudget(frames: manifest.frames, bytes: budget.features))
         for generator in generators where generator.imageSize != manifest.geometry.roi {
             throw VisemeError(
                 .badData,
@@ -106,7 +100,7 @@ public struct Engine: Sendable {
                 durations: clock.durations)
         }
         let area = PatchedPicture.area(of: square, in: template.picture)
-        var patch = try template.picture.image(of: area)
+        var patch = try template.picture.checkedImage(of: area)
         let place = CropSquare(x: square.x - area.x, y: square.y - area.y, size: square.size)
         clock.end(.template)
         let compositor = Compositor(avatar.manifest.geometry)

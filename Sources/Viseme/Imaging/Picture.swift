@@ -17,6 +17,20 @@ public protocol Picture: Sendable {
 extension Picture {
     /// All pixels, B G R.
     public func image() throws -> Image { try image(of: PixelArea(x: 0, y: 0, width: width, height: height)) }
+
+    /// The pixels of a part, found to be as many as were asked for.
+    ///
+    /// - Throws: `.internal` when this kind of picture gives another size: what follows counts on it.
+    func checkedImage(of area: PixelArea) throws -> Image {
+        let image = try image(of: area)
+        guard image.width == area.width, image.height == area.height else {
+            throw VisemeError(
+                .internal,
+                "A picture gave \(image.width)×\(image.height) pixels where \(area.width)×\(area.height) were asked for."
+            )
+        }
+        return image
+    }
 }
 
 /// A rectangle of pixels.
@@ -112,7 +126,7 @@ public struct PatchedPicture: Picture {
 
     /// The pixels of a part with the patch on them.
     public func image(of wanted: PixelArea) throws -> Image {
-        var image = try base.image(of: wanted)
+        var image = try base.checkedImage(of: wanted)
         let columns = max(area.x, wanted.x)..<max(area.x, wanted.x, min(area.x + area.width, wanted.x + wanted.width))
         for y in max(area.y, wanted.y)..<max(area.y, wanted.y, min(area.y + area.height, wanted.y + wanted.height)) {
             let to = ((y - wanted.y) * wanted.width + columns.lowerBound - wanted.x) * 3

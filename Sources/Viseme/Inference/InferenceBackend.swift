@@ -1,4 +1,6 @@
 /// Loads models and runs them. ONNX Runtime and Core ML stand behind this protocol.
+///
+/// Loading reads, hashes and compiles: it never runs on the caller's actor.
 public protocol InferenceBackend: Sendable {
     /// The backend's name on the command line and in reports: "onnx".
     var name: String { get }
@@ -9,15 +11,20 @@ public protocol InferenceBackend: Sendable {
     ///   - model: The file, checked against its SHA-256 before a byte of it is used.
     ///   - threads: Threads of one inference, at least 1.
     /// - Throws: `.badData` when the file is not what the manifest says, `.unavailable` when the runtime is absent.
-    func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder
+    @concurrent func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder
 
     /// Loads a generator. Parameters and errors as for `audioEncoder`.
-    func generator(_ model: ModelFile, threads: Int) async throws -> any Generator
+    @concurrent func generator(_ model: ModelFile, threads: Int) async throws -> any Generator
 
-    /// Loads a generator that may keep what it computes from the template frames alone.
+    /// Loads generators of one model that run at the same time, and that may keep what they compute from the template
+    /// frames alone.
     ///
-    /// - Parameter template: How much may be kept; it changes nothing but the speed.
-    func generator(_ model: ModelFile, threads: Int, template: TemplateBudget) async throws -> any Generator
+    /// - Parameters:
+    ///   - count: Generators wanted, at least 1. What can be done once for all of them is done once.
+    ///   - template: How much may be kept; it changes nothing but the speed.
+    @concurrent func generators(
+        _ model: ModelFile, count: Int, threads: Int, template: TemplateBudget
+    ) async throws -> [any Generator]
 }
 
 /// What runs a model: printed in reports, so that nobody has to guess.

@@ -53,9 +53,11 @@ public struct TemplateKeeping: Sendable, Equatable, Codable {
 }
 
 extension InferenceBackend {
-    /// Loads a generator that runs as a whole: it keeps nothing, whatever it may.
-    public func generator(_ model: ModelFile, threads: Int, template: TemplateBudget) async throws -> any Generator {
-        try await generator(model, threads: threads)
+    /// Loads generators that run as a whole, at the same time: they keep nothing, whatever they may.
+    @concurrent public func generators(
+        _ model: ModelFile, count: Int, threads: Int, template: TemplateBudget
+    ) async throws -> [any Generator] {
+        try await concurrently(count) { try await generator(model, threads: threads) }
     }
 }
 

@@ -107,7 +107,7 @@ public protocol GraphLoader: Sendable {
     ///   - threads: Threads of one run, at least 1.
     ///   - optimised: False for the operations exactly as written, one by one.
     /// - Throws: `.badData` when it cannot be run.
-    func graph(_ model: Data, name: String, threads: Int, optimised: Bool) async throws -> any LoadedGraph
+    @concurrent func graph(_ model: Data, name: String, threads: Int, optimised: Bool) async throws -> any LoadedGraph
 }
 
 /// A graph that a `GraphLoader` has loaded.

@@ -10,7 +10,7 @@
 /// paced session is idle: the template goes on, its mouth closed, and the generator rests. Everything that waits is bounded:
 /// a producer that is far ahead is suspended in `push`, and nothing is drawn that is not due within a second.
 ///
-/// One consumer; any number of producers, whose samples are taken in the order of their calls.
+/// One consumer; any number of producers: the samples of one call of `push` stay together, calls are served in their order.
 public actor LiveSession {
     /// How a session works.
     public struct Settings: Sendable {
@@ -51,6 +51,10 @@ public actor LiveSession {
     private var failure: (any Error)?
     private var consumer: CheckedContinuation<Void, Never>?
     private var producers: [CheckedContinuation<Void, Never>] = []
+    /// Calls of `push` that are not done, in their order; the first one's samples are taken.
+    private var pushes: [Int] = []
+    /// Calls of `push` so far.
+    private(set) var pushesBegun = 0
     private var alarm: (time: Duration, task: Task<Void, Never>)?
 
     /// Starts a session.
@@ -97,7 +101,7 @@ public actor LiveSession {
     /// Speech that waits to be shown.
     public var queued: Duration { .milliseconds(timeline.queuedSamples / 16) }
 
-    /// Takes samples, and waits while more than the buffer waits to be shown.
+    /// Takes samples, and waits while more than the buffer waits to be shown, or an earlier call is not done.
     ///
     /// - Parameters:
     ///   - samples: Mono, 16 kHz, −1…1, any number: what the mouth follows.
@@ -110,10 +114,19 @@ public actor LiveSession {
     public func push(_ samples: [Float], sound: [Float]? = nil, epoch: Int? = nil) async throws -> Bool {
         precondition(sound != nil || settings.sound == .speech, "the sound must come in the session's form")
         let epoch = epoch ?? timeline.epoch
+        pushesBegun += 1
+        let ticket = pushesBegun
+        pushes.append(ticket)
+        defer {
+            pushes.removeAll { $0 == ticket }
+            resumeProducers()
+        }
         let sound = sound ?? samples
         var (taken, soundTaken) = (0, 0)
         repeat {
-            while epoch == timeline.epoch, !isEnded, timeline.queuedSamples >= bufferSamples {
+            while epoch == timeline.epoch, !isEnded,
+                pushes.first != ticket || timeline.queuedSamples >= bufferSamples
+            {
                 try await room()
             }
             if let failure { throw failure }
@@ -303,7 +316,7 @@ public actor LiveSession {
         consumer = nil
     }
 
-    /// Suspends a producer until something was given.
+    /// Suspends a producer until something was given, or another call is done.
     private func room() async throws {
         await withTaskCancellationHandler {
             await withCheckedContinuation { producers.append($0) }
