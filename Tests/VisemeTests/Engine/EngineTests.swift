@@ -42,7 +42,7 @@ struct EngineTests {
     @MainActor func mainActor() async throws {
         try await withTemporaryFolder { @MainActor folder in
             let places = Places()
-            var backend = FakeBackend(generator: FakeGenerator(places: places))
+            var backend = FakeBackend(encoder: FakeEncoder(places: places), generator: FakeGenerator(places: places))
             backend.places = places
             let engine = try await fakeEngine(in: folder, backend: backend)
             let speech = FakeSpeech(count: 4000) { range in

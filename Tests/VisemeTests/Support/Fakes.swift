@@ -82,10 +82,12 @@ let fakeRuntime = RuntimeDescription(runtime: "fake", version: "1", provider: "C
 /// Every feature is a value of the window itself: any wrong window gives wrong rows.
 struct FakeEncoder: AudioEncoder {
     var isBroken = false
+    var places: Places?
     var runtime: RuntimeDescription { fakeRuntime }
 
     func encode(_ windows: [Float], count: Int) async throws -> [Float] {
-        isBroken ? [Float](repeating: .nan, count: count * 512) : Self.rows(windows)
+        places?.note()
+        return isBroken ? [Float](repeating: .nan, count: count * 512) : Self.rows(windows)
     }
 
     static func rows(_ windows: [Float]) -> [Float] {
