@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Type-checks the Core ML backend where there is no Core ML: against the stand-in of Tests/CoreMLStandIn, in Swift 6 mode
+# Type-checks the Core ML backend, and the program's choice of it, where there is no Core ML: against the stand-in of Tests/CoreMLStandIn, in Swift 6 mode
 # with the package's features and warnings as errors. Part of `make lint`. With --run it also builds and runs the exercise:
 # the backend against models that are closures. On a Mac the package's own build does more, and this does nothing.
 set -euo pipefail
@@ -35,7 +35,11 @@ swiftc -emit-module -emit-object -wmo -o "$work/CoreML.o" -parse-as-library -mod
 
 # Without the stand-in in reach canImport(CoreML) is false and there would be nothing to check.
 backend=(-parse-as-library "${mode[@]}" "${features[@]}" -I "$work" Sources/VisemeCoreML/*.swift)
-swiftc -typecheck -module-name VisemeCoreML "${backend[@]}"
+swiftc -emit-module -emit-module-path "$work/VisemeCoreML.swiftmodule" -module-name VisemeCoreML "${backend[@]}"
+choice=Sources/VisemeCLI/CoreMLChoice.swift
+swiftc -typecheck -parse-as-library -module-name VisemeCLI "${mode[@]}" "${features[@]}" -I "$work" $choice
+others=$(grep -rlE 'canImport\(CoreML\)|CoreMLBackend' Sources --include='*.swift' | grep -vE "^(Sources/VisemeCoreML/|$choice)" || true)
+[ -z "$others" ] || { echo "check-coreml: only $choice may know Core ML, not: $others" >&2; exit 1; }
 echo "check-coreml: the backend type-checks against the stand-in (written, not executed on an Apple system)"
 
 if [ "${1:-}" = --run ]; then

@@ -23,6 +23,8 @@ public struct VisemeError: Error, Sendable {
         public static let unsupported = Code(rawValue: "unsupported")
         /// An output cannot be created or written.
         public static let cannotCreate = Code(rawValue: "cannot-create")
+        /// A result cannot be written to where it was asked for, such as standard output on a full disk.
+        public static let cannotWrite = Code(rawValue: "cannot-write")
         /// A native library failed in a way that is nobody's input's fault.
         public static let `internal` = Code(rawValue: "internal")
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Viseme
 import VisemeFFmpeg
+import VisemeModels
 import VisemeONNX
 
 /// `viseme avatar`.
@@ -30,24 +31,25 @@ struct AvatarInfoCommand: AsyncParsableCommand {
         try await avatar.verifyTemplate(media: FFmpeg.viseme)
         let manifest = avatar.manifest
         if json { return try Terminal.printJSON(manifest) }
-        print("\(manifest.name): \(avatar.url.path)")
-        print(
+        try Terminal.result("\(manifest.name): \(avatar.url.path)")
+        try Terminal.result(
             "  \(manifest.frames) frames, \(manifest.width)×\(manifest.height), \(manifest.fps) fps, \(manifest.templateOrder.rawValue)"
         )
         let sizes = avatar.squares.map(\.size)
-        print(
+        try Terminal.result(
             "  crop squares \(sizes.min() ?? 0)…\(sizes.max() ?? 0) pixels, roi \(manifest.geometry.roi), mask \(manifest.geometry.mask)"
         )
-        print("  feature window \(manifest.featureWindow.rawValue), colour order \(manifest.colourOrder.rawValue)")
-        print("  licence: \(manifest.licence)")
-        print("  consent: \(manifest.consent)")
-        if manifest.models.isEmpty { print("  no models: it cannot be rendered yet") }
+        try Terminal.result(
+            "  feature window \(manifest.featureWindow.rawValue), colour order \(manifest.colourOrder.rawValue)")
+        try Terminal.result("  licence: \(manifest.licence)")
+        try Terminal.result("  consent: \(manifest.consent)")
+        if manifest.models.isEmpty { try Terminal.result("  no models: it cannot be rendered yet") }
         for model in manifest.models {
-            print("  \(model.role.rawValue): \(model.file), SHA-256 \(model.sha256.prefix(12))… verified")
-            for tensor in model.inputs { print("    in  \(tensor.name) \(tensor.shapeText)") }
-            for tensor in model.outputs { print("    out \(tensor.name) \(tensor.shapeText)") }
+            try Terminal.result("  \(model.role.rawValue): \(model.file), SHA-256 \(model.sha256.prefix(12))… verified")
+            for tensor in model.inputs { try Terminal.result("    in  \(tensor.name) \(tensor.shapeText)") }
+            for tensor in model.outputs { try Terminal.result("    out \(tensor.name) \(tensor.shapeText)") }
         }
-        if let data = manifest.provenance?.trainingData { print("  trained on: \(data)") }
+        if let data = manifest.provenance?.trainingData { try Terminal.result("  trained on: \(data)") }
     }
 }
 
@@ -100,7 +102,10 @@ struct AvatarImportCommand: AsyncParsableCommand {
         let library = onnxruntime
         var importer = AvatarImporter(
             name: out.deletingPathExtension().lastPathComponent, media: FFmpeg.viseme,
-            describe: { role, url in try ONNXBackend(libraryPath: library).describe(role, at: url) })
+            read: { role, url in
+                let contents = try ONNXReader.selfContained(at: url)
+                return (try ONNXBackend(libraryPath: library).describe(role, contents, from: url), contents)
+            })
         for (role, path) in [(ModelRole.audioEncoder, audioEncoder), (.generator, generator)] {
             if let path { importer.models[role] = URL(filePath: path) }
         }
@@ -108,6 +113,6 @@ struct AvatarImportCommand: AsyncParsableCommand {
         importer.licence = licence
         importer.consent = consent
         try await importer.run(from: URL(filePath: source), to: out, overwrite: force)
-        print(target)
+        try Terminal.result(target)
     }
 }

@@ -73,9 +73,10 @@ struct CompareCommand: AsyncParsableCommand {
         if json {
             try Terminal.printJSON(difference)
         } else {
-            print(difference.line)
-            if let remark = difference.remark { print("  \(remark)") }
-            print(isEqual ? "equal within \(atol) + \(rtol)·|a|" : "NOT equal within \(atol) + \(rtol)·|a|")
+            try Terminal.result(difference.line)
+            if let remark = difference.remark { try Terminal.result("  \(remark)") }
+            try Terminal.result(
+                isEqual ? "equal within \(atol) + \(rtol)·|a|" : "NOT equal within \(atol) + \(rtol)·|a|")
         }
         return isEqual
     }
@@ -88,28 +89,29 @@ struct CompareCommand: AsyncParsableCommand {
             try Terminal.printJSON(comparison)
             return comparison.isEqual
         }
-        if let label { print("\(label):") }
+        if let label { try Terminal.result("\(label):") }
         switch comparison.weightsAreIdentical {
-        case true?: print("weights: identical bit by bit once folded")
+        case true?: try Terminal.result("weights: identical bit by bit once folded")
         case false?:
-            print("weights: \(comparison.weights.count) differ")
-            for difference in comparison.weights.prefix(10) { print("  \(difference.line)") }
+            try Terminal.result("weights: \(comparison.weights.count) differ")
+            for difference in comparison.weights.prefix(10) { try Terminal.result("  \(difference.line)") }
             if comparison.weights.count > 10 {
-                print("  … and \(comparison.weights.count - 10) more (--json lists all)")
+                try Terminal.result("  … and \(comparison.weights.count - 10) more (--json lists all)")
             }
         case nil: break
         }
-        print("outputs:")
-        for difference in comparison.outputs { print("  \(difference.line)") }
+        try Terminal.result("outputs:")
+        for difference in comparison.outputs { try Terminal.result("  \(difference.line)") }
         if !comparison.layers.isEmpty {
-            print("layers:")
+            try Terminal.result("layers:")
             for difference in comparison.layers where layers || difference.name == comparison.firstDifferingLayer {
-                print("  \(difference.line)")
+                try Terminal.result("  \(difference.line)")
             }
         }
-        if let first = comparison.firstDifferingLayer { print("first layer that differs: \(first)") }
-        for remark in comparison.remarks { print("note: \(remark)") }
-        print(comparison.isEqual ? "equal within \(atol) + \(rtol)·|a|" : "NOT equal within \(atol) + \(rtol)·|a|")
+        if let first = comparison.firstDifferingLayer { try Terminal.result("first layer that differs: \(first)") }
+        for remark in comparison.remarks { try Terminal.result("note: \(remark)") }
+        try Terminal.result(
+            comparison.isEqual ? "equal within \(atol) + \(rtol)·|a|" : "NOT equal within \(atol) + \(rtol)·|a|")
         return comparison.isEqual
     }
 }

@@ -65,16 +65,17 @@ struct ConvertCommand: AsyncParsableCommand {
         converter.allowUntrained = allowUntrained
         let report = try await converter.convert(URL(filePath: source), to: URL(filePath: target), overwrite: force)
         if json { return try Terminal.printJSON(report) }
-        print("\(target): \(report.family), \(precision.rawValue), SHA-256 \(report.resultSHA256)")
-        print("  source SHA-256 \(report.sourceSHA256), \(report.verdict.kind.rawValue)")
+        try Terminal.result("\(target): \(report.family), \(precision.rawValue), SHA-256 \(report.resultSHA256)")
+        try Terminal.result("  source SHA-256 \(report.sourceSHA256), \(report.verdict.kind.rawValue)")
         if report.verdict.kind == .initialShape {
             Terminal.print(
                 "warning: the weights still have the shape of initial values: was this training long enough?")
         }
-        print("  proved against the source's own arithmetic (\(report.runtime)), at most \(report.tolerance):")
-        for difference in report.proof { print("    \(difference.line)") }
-        if !report.precisionGap.isEmpty { print("  what \(precision.rawValue) costs against fp32:") }
-        for difference in report.precisionGap { print("    \(difference.line)") }
+        try Terminal.result(
+            "  proved against the source's own arithmetic (\(report.runtime)), at most \(report.tolerance):")
+        for difference in report.proof { try Terminal.result("    \(difference.line)") }
+        if !report.precisionGap.isEmpty { try Terminal.result("  what \(precision.rawValue) costs against fp32:") }
+        for difference in report.precisionGap { try Terminal.result("    \(difference.line)") }
     }
 
     private func quantise() async throws {
@@ -87,6 +88,7 @@ struct ConvertCommand: AsyncParsableCommand {
         let cost = try await quantiser.run(avatar, to: URL(filePath: target), speech: reader, overwrite: force)
         if json { return try Terminal.printJSON(cost) }
         let figures = String(format: "%.1f dB against fp32, articulation r %.4f", cost.psnr, cost.articulation)
-        print("\(target): generator in int8, \(figures) on \(cost.frames) frames that calibration had not seen")
+        try Terminal.result(
+            "\(target): generator in int8, \(figures) on \(cost.frames) frames that calibration had not seen")
     }
 }

@@ -28,7 +28,7 @@ struct DoctorCommand: AsyncParsableCommand {
         if json {
             try Terminal.printJSON(Output(guilty: report.guilty?.rawValue, findings: report.findings))
         } else {
-            show(report)
+            try show(report)
         }
         if !report.isHealthy { throw ExitCode(1) }
     }
@@ -47,7 +47,7 @@ struct DoctorCommand: AsyncParsableCommand {
                 .init(stage: .runtime, outcome: .bad, message: error.message, advice: error.hint)
             ])
         }
-        let doctor = Doctor(backend: TranslatingBackend(onnx), runner: onnx, media: FFmpeg.viseme)
+        let doctor = Doctor(backend: TranslatingBackend(splitting: onnx), runner: onnx, media: FFmpeg.viseme)
         let url = URL(filePath: subject)
         if !Avatar.isPack(at: url), FileManager.default.fileExists(atPath: url.path) {
             return await doctor.examine(modelAt: url)
@@ -57,27 +57,30 @@ struct DoctorCommand: AsyncParsableCommand {
         return await doctor.examine(packAt: try options.findAvatar())
     }
 
-    private func show(_ report: DoctorReport) {
+    private func show(_ report: DoctorReport) throws {
         let isColoured = isatty(STDOUT_FILENO) == 1
         func mark(_ outcome: DoctorReport.Outcome) -> String {
             let (sign, colour) =
                 switch outcome {
                 case .good: ("ok  ", "32")
                 case .bad: ("BAD ", "31")
-                case .skipped: ("--  ", "33")
+                case .warn: ("warn", "33")
+                case .skipped: ("--  ", "2")
                 }
             return isColoured ? "\u{1B}[\(colour)m\(sign)\u{1B}[0m" : sign
         }
         for finding in report.findings {
-            print(
+            try Terminal.result(
                 "\(mark(finding.outcome)) \(finding.stage.rawValue): \(finding.message.replacing("\n", with: "\n       "))"
             )
-            if let advice = finding.advice { print("       → \(advice)") }
+            if let advice = finding.advice { try Terminal.result("       → \(advice)") }
         }
         if let guilty = report.guilty {
-            print("guilty stage: \(guilty.rawValue)")
+            try Terminal.result("guilty stage: \(guilty.rawValue)")
         } else {
-            print("all stages are well")
+            let warned = report.warned.map(\.rawValue)
+            try Terminal.result(
+                warned.isEmpty ? "all stages are well" : "no stage is bad; warnings: \(warned.joined(separator: ", "))")
         }
     }
 }

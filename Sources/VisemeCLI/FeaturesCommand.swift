@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Viseme
 import VisemeFFmpeg
+import VisemeModels
 
 /// `viseme features`.
 struct FeaturesCommand: AsyncParsableCommand {
@@ -37,8 +38,10 @@ struct FeaturesCommand: AsyncParsableCommand {
         let input = try await AudioInput(audio, media: media)
         defer { input.remove() }
         let avatar = try engine.openAvatar()
-        let encoder = try await engine.makeBackend().audioEncoder(
-            try avatar.model(.audioEncoder), threads: engine.parallelism.width)
+        let backend = try engine.makeBackend()
+        let (model, _) = try await WeightJudge().admit(
+            try avatar.model(.audioEncoder), allowUntrained: engine.allowUntrained)
+        let encoder = try await backend.audioEncoder(model, threads: engine.parallelism.width)
         let features = try await SpeechFeatures(of: try await media.speech(at: input.url), encoder: encoder)
 
         do {
@@ -54,7 +57,7 @@ struct FeaturesCommand: AsyncParsableCommand {
         } catch {
             throw VisemeError(.cannotCreate, "'\(folder.path)' cannot be written.", cause: error)
         }
-        print(folder.path)
+        try Terminal.result(folder.path)
     }
 }
 

@@ -30,33 +30,35 @@ struct InspectCommand: AsyncParsableCommand {
         }
         let reports = try urls.map { ModelReport(try OpenedModel(at: $0)) }
         if json { return reports.count == 1 ? try Terminal.printJSON(reports[0]) : try Terminal.printJSON(reports) }
-        for report in reports { show(report) }
+        for report in reports { try show(report) }
     }
 
-    private func show(_ report: ModelReport) {
-        print("\(report.file): \(report.format), \(report.bytes) bytes, SHA-256 \(report.sha256)")
-        print("  network: \(report.family ?? "none that Viseme knows")")
-        for tensor in report.inputs { print("  in   \(tensor)") }
-        for tensor in report.outputs { print("  out  \(tensor)") }
+    private func show(_ report: ModelReport) throws {
+        try Terminal.result("\(report.file): \(report.format), \(report.bytes) bytes, SHA-256 \(report.sha256)")
+        try Terminal.result("  network: \(report.family ?? "none that Viseme knows")")
+        for tensor in report.inputs { try Terminal.result("  in   \(tensor)") }
+        for tensor in report.outputs { try Terminal.result("  out  \(tensor)") }
         let precision = report.precision.sorted { $0.value > $1.value }.map { "\($0.value) \($0.key)" }
-        print("  \(report.parameters) parameters (\(precision.joined(separator: ", ")))")
+        try Terminal.result("  \(report.parameters) parameters (\(precision.joined(separator: ", ")))")
         let operations = report.operations.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map {
             "\($0.value) \($0.key)"
         }
-        if !operations.isEmpty { print("  operations: \(operations.joined(separator: ", "))") }
-        for (key, value) in report.metadata.sorted(by: { $0.key < $1.key }) { print("  \(key): \(value)") }
-        for remark in report.remarks { print("  note: \(remark)") }
+        if !operations.isEmpty { try Terminal.result("  operations: \(operations.joined(separator: ", "))") }
+        for (key, value) in report.metadata.sorted(by: { $0.key < $1.key }) {
+            try Terminal.result("  \(key): \(value)")
+        }
+        for remark in report.remarks { try Terminal.result("  note: \(remark)") }
         if let problem = report.problem {
-            print("  the network cannot be read: \(problem.replacing("\n", with: "\n    "))")
+            try Terminal.result("  the network cannot be read: \(problem.replacing("\n", with: "\n    "))")
         }
         if layers {
             for layer in report.layers {
-                print(
+                try Terminal.result(
                     "  \(layer.name) \(layer.shape) \(layer.type): mean \(layer.mean), deviation \(layer.deviation), "
                         + "\(layer.minimum) … \(layer.maximum), \(Int(layer.zeros * 100)) % zeros")
             }
         }
-        print("  verdict: \(report.verdict.kind.rawValue)")
-        for line in report.verdict.evidence { print("    \(line)") }
+        try Terminal.result("  verdict: \(report.verdict.kind.rawValue)")
+        for line in report.verdict.evidence { try Terminal.result("    \(line)") }
     }
 }

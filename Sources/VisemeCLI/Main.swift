@@ -21,6 +21,7 @@ struct VisemeCommand: AsyncParsableCommand {
         ])
 
     static func main() async {
+        Terminal.openStandardStreams()
         #if canImport(Glibc)
             // Left alone, glibc keeps big buffers in one arena a thread, and a render's memory grows with its length; mapped
             // one by one, the kernel clears them again for every frame: a fifth of all processor time. One arena that keeps
@@ -64,6 +65,7 @@ extension VisemeError.Code {
         case .noInput: 66
         case .unavailable: 69
         case .cannotCreate: 73
+        case .cannotWrite: 74
         default: 70
         }
     }

@@ -11,6 +11,16 @@ struct EngineOptions: ParsableArguments {
     /// `ExecutionProvider`'s cases are ONNX Runtime's; Core ML is a runtime of its own.
     enum Provider: String, ExpressibleByArgument, CaseIterable {
         case cpu, openvino, cuda, coreml
+
+        /// The provider of ONNX Runtime; nil for Core ML.
+        var onONNXRuntime: ExecutionProvider? {
+            switch self {
+            case .cpu: .cpu
+            case .openvino: .openvino
+            case .cuda: .cuda
+            case .coreml: nil
+            }
+        }
     }
 
     @Option(help: "The avatar pack: a folder, or a name found in avatars/ or the folders of VISEME_AVATARS.")
@@ -25,6 +35,15 @@ struct EngineOptions: ParsableArguments {
 
     enum Units: String, ExpressibleByArgument, CaseIterable {
         case cpu, cpuGPU = "cpu-gpu", cpuANE = "cpu-ane", all
+
+        var coreML: ComputeUnits {
+            switch self {
+            case .cpu: .cpuOnly
+            case .cpuGPU: .cpuAndGPU
+            case .cpuANE: .cpuAndNeuralEngine
+            case .all: .all
+            }
+        }
     }
 
     @Option(help: "What Core ML may use.")
@@ -35,6 +54,9 @@ struct EngineOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Megabytes for what is kept of the template: 200, or 800 to serve.", valueName: "MB"))
     var memory: Int?
+
+    @Flag(help: "For tests: run models that were never trained. Reports and outputs say so.")
+    var allowUntrained = false
 
     func validate() throws {
         guard threads.map({ (1...1024).contains($0) }) ?? true else { throw ValidationError("--threads is 1…1024.") }
@@ -57,21 +79,10 @@ struct EngineOptions: ParsableArguments {
     }
 
     func makeBackend() throws -> any InferenceBackend {
-        switch provider {
-        case .cpu, .openvino, .cuda:
-            let chosen = ExecutionProvider(rawValue: provider.rawValue) ?? .cpu
-            return TranslatingBackend(
-                SplittingBackend(try ONNXBackend(libraryPath: onnxruntime, provider: chosen)))
-        case .coreml:
-            #if canImport(CoreML)
-                Terminal.print("note: the Core ML backend is \(CoreMLBackend.maturity)")
-                return CoreMLBackend(units: ComputeUnits(rawValue: computeUnits.rawValue) ?? .cpuOnly)
-            #else
-                throw VisemeError(
-                    .unavailable, "Core ML exists on Apple systems only.",
-                    hint: "Here --provider cpu runs Core ML packages as well: translated, by ONNX Runtime.")
-            #endif
+        guard let chosen = provider.onONNXRuntime else {
+            return try CoreMLChoice.backend(units: computeUnits.coreML) { Terminal.print("note: \($0)") }
         }
+        return TranslatingBackend(splitting: try ONNXBackend(libraryPath: onnxruntime, provider: chosen))
     }
 
     /// The avatar with its models loaded.
@@ -81,7 +92,8 @@ struct EngineOptions: ParsableArguments {
         _ avatar: Avatar, backend: any InferenceBackend, media: FFmpeg, memory usual: Int = 200
     ) async throws -> Engine {
         try await Engine(
-            avatar, backend: backend, media: media, memory: (memory ?? usual) * 1_000_000, parallelism: parallelism)
+            avatar, backend: backend, media: media, judge: WeightJudge(), memory: (memory ?? usual) * 1_000_000,
+            parallelism: parallelism, allowUntrained: allowUntrained)
     }
 
     var parallelism: Parallelism { threads.map { Parallelism(cores: $0) } ?? Parallelism() }

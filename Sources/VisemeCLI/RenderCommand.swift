@@ -68,7 +68,7 @@ struct RenderCommand: AsyncParsableCommand {
             let seconds = String(format: "%.2f", report.video.videoSeconds)
             let fps = String(format: "%.1f", report.framesPerSecond)
             Terminal.print("\(report.video.frames) frames (\(seconds) s), \(fps) fps, sound: \(report.video.sound)")
-            print(output)
+            try Terminal.result(output)
         }
     }
 

@@ -50,8 +50,8 @@ struct ServeCommand: AsyncParsableCommand {
             // The template goes round and round: what is kept of it pays all day.
             try await engine.load(avatar, backend: backend, media: .viseme, memory: 800)
         } onReady: { address in
-            // Not print: a pipe would get it when the program ends.
-            FileHandle.standardOutput.write(Data("Viseme serves at \(address)\n".utf8))
+            // A server whose address cannot be printed serves all the same.
+            do { try Terminal.result("Viseme serves at \(address)") } catch { Terminal.print("note: \(error)") }
         }
         var configuration = ServiceGroupConfiguration(services: [server], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(settings.shutdownSeconds)

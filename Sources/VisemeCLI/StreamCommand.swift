@@ -97,6 +97,7 @@ struct StreamCommand: AsyncParsableCommand {
         request.crf = crf
         request.overwrite = options.force
         request.declaresSynthetic = options.declareSynthetic
+        request.notice = loaded.untrainedNotice
         let writer = try await media.liveWriter(request)
 
         // Not awaited after an interruption: reading a pipe cannot be cancelled, but the end of the process ends it.
@@ -123,7 +124,8 @@ struct StreamCommand: AsyncParsableCommand {
         try await report(
             StreamReport(
                 output: output, avatar: avatar.manifest.name, backend: backend.name, loading: loading, video: video,
-                live: session.report, warnings: isInterrupted ? [] : source.warnings))
+                live: session.report,
+                warnings: (isInterrupted ? [] : source.warnings) + [loaded.untrainedNotice].compactMap(\.self)))
         // What was written is complete; the status says that there would have been more.
         if isInterrupted { throw ExitCode(130) }
     }
@@ -137,7 +139,7 @@ struct StreamCommand: AsyncParsableCommand {
             Terminal.print(
                 "\(report.frames) frames (\(seconds) s), \(report.live.speech) of speech, \(report.live.dropped) dropped"
             )
-            if output != "-" { print(output) }
+            if output != "-" { try Terminal.result(output) }
         }
     }
 

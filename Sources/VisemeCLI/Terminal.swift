@@ -1,13 +1,38 @@
 import Foundation
+import Viseme
 
 /// Standard error: progress, notes and errors. Standard output is for results.
 enum Terminal {
     static let isInteractive = isatty(STDERR_FILENO) == 1
 
-    static func print(_ text: String, end: String = "\n") {
-        FileHandle.standardError.write(Data((text + end).utf8))
+    /// Opens the standard streams that the caller closed (`2>&-`). The next file to be opened would otherwise be one of them,
+    /// and messages would end up in it. Reading gives nothing then, and writing a result is an error.
+    static func openStandardStreams() {
+        for (descriptor, mode) in [(STDIN_FILENO, O_RDONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_WRONLY)]
+        where fcntl(descriptor, F_GETFD) == -1 {
+            _ = open("/dev/null", mode)  // the lowest number that is free: this one
+        }
     }
 
+    /// Writes to standard error. What cannot be written is dropped: a full log disk does not end a render.
+    static func print(_ text: String, end: String = "\n") {
+        try? FileHandle.standardError.write(contentsOf: Data((text + end).utf8))
+    }
+
+    /// Writes a result to standard output, at once.
+    ///
+    /// - Throws: `.cannotWrite` when it cannot be written: a result that is lost is an error.
+    static func result(_ text: String) throws {
+        do {
+            try FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
+        } catch {
+            throw VisemeError(
+                .cannotWrite, "The result cannot be written to standard output.",
+                hint: "Is the disk full, or the reader gone?", cause: error)
+        }
+    }
+
+    /// Writes a document as a result, or as a message where standard output carries a video.
     static func printJSON(_ value: some Encodable, asMessage: Bool = false) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -15,7 +40,7 @@ enum Terminal {
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
         let text = String(decoding: try encoder.encode(value), as: UTF8.self)
-        asMessage ? print(text) : Swift.print(text)
+        if asMessage { print(text) } else { try result(text) }
     }
 }
 

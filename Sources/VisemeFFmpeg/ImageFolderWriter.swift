@@ -59,7 +59,8 @@ struct FolderProduction: ~Copyable {
 
     init(_ request: VideoRequest, software: String) throws {
         let encoder = try PNGEncoder(
-            width: request.width, height: request.height, software: software, isMarked: request.declaresSynthetic)
+            width: request.width, height: request.height, software: software, isMarked: request.declaresSynthetic,
+            notice: request.notice)
         let partial = try PartialOutput(for: request.url, isFolder: true, overwrite: request.overwrite)
         self.request = request
         self.encoder = encoder

@@ -24,8 +24,10 @@ public actor LiveMuxer {
     ///   - container: Fragmented MP4 or MPEG-TS.
     ///   - software: The program that the container names as its maker.
     ///   - declaresSynthetic: Whether it says that the video was made by a trained model.
+    ///   - notice: One more sentence for the metadata's comment.
     public init(
-        _ format: LiveFormat, container: LiveRequest.Container, software: String, declaresSynthetic: Bool = true
+        _ format: LiveFormat, container: LiveRequest.Container, software: String, declaresSynthetic: Bool = true,
+        notice: String? = nil
     ) throws {
         var layout = container.layout
         layout.isInMemory = true
@@ -45,7 +47,7 @@ public actor LiveMuxer {
         _ = try muxer.addStream(unit: AVRational(num: 1, den: Int32(clamping: format.rate))) {
             avcodec_parameters_copy($0, format.audio.pointer)
         }
-        muxer.describe(software: software, declaresSynthetic: declaresSynthetic)
+        muxer.describe(software: software, declaresSynthetic: declaresSynthetic, notice: notice)
         try muxer.writeHeader()
         packet = try Packet()
         self.muxer = consume muxer

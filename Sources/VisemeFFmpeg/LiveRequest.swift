@@ -40,6 +40,8 @@ public struct LiveRequest: Sendable {
     public var overwrite = false
     /// Whether the container says that the video was made by a trained model.
     public var declaresSynthetic = true
+    /// One more sentence for the metadata's comment; nil for none.
+    public var notice: String?
 
     /// Describes an output.
     public init(output: Output, width: Int, height: Int, sound: SoundForm) {

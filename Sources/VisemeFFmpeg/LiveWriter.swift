@@ -81,7 +81,7 @@ private struct LiveProduction: ~Copyable {
         }
         stream.pointee.avg_frame_rate = picture.pointee.framerate
         _ = try muxer.addStream(unit: sound.pointee.time_base) { avcodec_parameters_from_context($0, sound) }
-        muxer.describe(software: software, declaresSynthetic: request.declaresSynthetic)
+        muxer.describe(software: software, declaresSynthetic: request.declaresSynthetic, notice: request.notice)
         try muxer.writeHeader()
         self.request = request
         self.encoder = encoder

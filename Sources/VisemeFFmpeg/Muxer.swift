@@ -107,13 +107,12 @@ struct Muxer: ~Copyable, PacketSink {
         av_dict_set(&context.pointee.metadata, key, value, 0)
     }
 
-    /// Says which program made the video, and that a trained model did.
-    func describe(software: String, declaresSynthetic: Bool) {
+    /// Says which program made the video, that a trained model did, and what else there is to say.
+    func describe(software: String, declaresSynthetic: Bool, notice: String?) {
         setMetadata("software", software)
-        if declaresSynthetic {
-            setMetadata(SyntheticMark.key, SyntheticMark.sourceType)
-            setMetadata("comment", SyntheticMark.comment)
-        }
+        if declaresSynthetic { setMetadata(SyntheticMark.key, SyntheticMark.sourceType) }
+        let comment = [declaresSynthetic ? SyntheticMark.comment : nil, notice].compactMap(\.self)
+        if !comment.isEmpty { setMetadata("comment", comment.joined(separator: " ")) }
     }
 
     /// Writes the header.

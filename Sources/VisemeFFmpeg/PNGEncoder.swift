@@ -20,10 +20,12 @@ struct PNGEncoder: ~Copyable {
     ///   - height: Rows.
     ///   - software: What made the images.
     ///   - isMarked: Whether they say that a trained model made them.
-    init(width: Int, height: Int, software: String, isMarked: Bool) throws {
+    ///   - notice: A sentence for their comment.
+    init(width: Int, height: Int, software: String, isMarked: Bool, notice: String? = nil) throws {
         let frame = try Frame(width: width, height: height, format: AV_PIX_FMT_RGB24)
         let packet = try Packet()
         var text = Self.chunk("tEXt", Data("Software\0\(software)".utf8))
+        if let notice { text += Self.chunk("tEXt", Data("Comment\0\(notice)".utf8)) }
         if isMarked {
             text += Self.chunk("tEXt", Data("\(SyntheticMark.key)\0\(SyntheticMark.sourceType)".utf8))
             // Keyword, no compression (two zero bytes), no language, no translated keyword.

@@ -175,7 +175,8 @@ struct VideoProduction: ~Copyable {
         }
         stream.pointee.avg_frame_rate = context.pointee.framerate
         try addSound(muxer)
-        muxer.describe(software: software, declaresSynthetic: request.declaresSynthetic)
+        muxer.describe(
+            software: software, declaresSynthetic: request.declaresSynthetic, notice: request.notice)
         try muxer.writeHeader()
         return muxer
     }

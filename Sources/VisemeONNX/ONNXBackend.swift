@@ -28,12 +28,21 @@ public struct ONNXBackend: InferenceBackend {
         } catch {
             throw VisemeError(.noInput, "The \(role.rawValue) '\(url.path)' cannot be read.", cause: error)
         }
+        return try describe(role, data, from: url)
+    }
+
+    /// Reads the tensors and the hash of a model in memory and checks that they fit a role.
+    ///
+    /// - Parameter url: The file that it was made from, for messages.
+    /// - Throws: `.badData` when it is not a model of that role.
+    public func describe(_ role: ModelRole, _ data: Data, from url: URL) throws -> ModelDescription {
         var description = ModelDescription(
             role: role, file: url.lastPathComponent, sha256: ModelFile.sha256(of: data), inputs: [], outputs: [])
-        let session = try OnnxSession(ModelFile(description, at: url), library: library, threads: 1)
+        let session = try OnnxSession(
+            ModelFile(description, contents: data, madeFrom: url), library: library, threads: 1)
         description.inputs = session.inputs
         description.outputs = session.outputs
-        let model = ModelFile(description, at: url)
+        let model = ModelFile(description, contents: data, madeFrom: url)
         switch role {
         case .audioEncoder: _ = try OnnxAudioEncoder(model, library: library, threads: 1)
         case .generator: _ = try OnnxGenerator(model, library: library, threads: 1)

@@ -31,6 +31,8 @@ public struct OnnxRuntimeLibrary: Sendable {
     ///   - provider: What of it shall run the models.
     /// - Throws: `.unavailable` listing every place that was tried, or naming a library that is too old or lacks the provider.
     public init(path: String? = nil, provider: ExecutionProvider = .cpu) throws {
+        // The library reads it while it is loaded. Switched off later, it has queued a report in the user's cache already.
+        setenv("ORT_DISABLE_TELEMETRY", "1", 1)
         let candidates = path.map { [$0] } ?? Self.candidates(folder: provider.folder)
         var failures: [String] = []
         for candidate in candidates {

@@ -63,6 +63,10 @@ actor OnnxSession {
                 options, CInt(optimised ? VISEME_ORT_OPTIMIZE_ALL : VISEME_ORT_OPTIMIZE_NONE)), "setting the level")
         try check(
             api.pointee.SetSessionLogSeverityLevel(options, CInt(VISEME_ORT_LOGGING_ERROR)), "setting the log level")
+        // Weights outside of the checked bytes would come from the current folder. Nothing can lie below this one.
+        try check(
+            api.pointee.AddSessionConfigEntry(
+                options, "session.model_external_initializers_file_folder_path", "/dev/null"), "closing the folders")
         try Self.choose(library, options, threads: threads)
 
         var session: OpaquePointer?
@@ -71,7 +75,9 @@ actor OnnxSession {
         }
         try OnnxRuntimeLibrary.check(
             api, status, "loading '\(name)'", code: .badData,
-            hint: "The file is not a model that ONNX Runtime can run: export it again.")
+            hint:
+                "Is it in one file? viseme avatar import puts weights inside that lie beside it. Otherwise it is not a model that ONNX Runtime can run: export it again."
+        )
         guard let session else { throw VisemeError(.internal, "ONNX Runtime gave no session.") }
         var memory: OpaquePointer?
         do {

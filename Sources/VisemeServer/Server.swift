@@ -41,7 +41,7 @@ public struct Server: Service {
         self.library = library
         self.sessions = sessions
         renders = try RenderQueue(
-            configuration, media: media, logger: logger, engine: { try await library.load($0).engine },
+            configuration, media: media, logger: logger, avatar: { try await library.load($0) },
             isSpeaking: { slots.isInUse })
         page = try Page()
         self.media = media
@@ -70,14 +70,19 @@ public struct Server: Service {
 
     /// Every area adds its own routes.
     func router() -> Router<ServerContext> {
-        let router = Router(context: ServerContext.self)
+        let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: SecurityHeadersMiddleware())
+        router.add(middleware: CrossOriginMiddleware(origins: configuration.allowedOrigins))
         router.add(middleware: FailureMiddleware(metrics: metrics))
         router.add(middleware: AccessMiddleware(configuration: configuration))
-        HealthRoutes(readiness: readiness, metrics: metrics, sessions: sessions, renders: renders).add(to: router)
-        AvatarRoutes(library: library).add(to: router)
-        SessionRoutes(sessions: sessions, library: library, media: media, configuration: configuration).add(to: router)
-        RenderRoutes(queue: renders, configuration: configuration, library: library).add(to: router)
+        let keyed = router.group().add(middleware: KeyMiddleware(keys: configuration.apiKeys))
+        HealthRoutes(readiness: readiness, metrics: metrics, sessions: sessions, renders: renders).add(
+            to: router, keyed: keyed)
+        AvatarRoutes(library: library).add(to: keyed)
+        // A session's own addresses are opened by its secret, which was given for a key.
+        SessionRoutes(sessions: sessions, library: library, media: media, configuration: configuration).add(
+            to: router, keyed: keyed)
+        RenderRoutes(queue: renders, configuration: configuration, library: library).add(to: keyed)
         page.add(to: router)
         return router
     }
@@ -85,10 +90,13 @@ public struct Server: Service {
     /// The application that is run; tests ask it without a socket, too.
     func application() -> some ApplicationProtocol {
         let warmUp = WarmUp(library: library, readiness: readiness, onReady: onReady)
+        let connections = ConnectionCounts(
+            limit: configuration.maxConnectionsPerClient, exempt: configuration.trustedProxies)
         let idle = TimeAmount.seconds(Int64(configuration.requestIdleSeconds))
         return Application(
             router: router(),
-            server: .http1(configuration: .init(idleTimeout: idle)),
+            server: .http1(
+                configuration: .init(additionalChannelHandlers: [ConnectionCount(connections)], idleTimeout: idle)),
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port), serverName: "Viseme",
                 availableConnectionsDelegate: .maximum(configuration.maxConnections, logger: logger)),

@@ -43,9 +43,7 @@ extension ServerConfiguration {
 
     /// The environment variable of a setting: `maxSessions` → VISEME_MAX_SESSIONS.
     static func variable(of key: String) -> String {
-        "VISEME_"
-            + key.reduce(into: "") { $0 += $1.isUppercase ? "_\($1)" : $1.uppercased() }
-            .replacingOccurrences(of: "A_P_I", with: "API")
+        "VISEME_" + key.reduce(into: "") { $0 += $1.isUppercase ? "_\($1)" : $1.uppercased() }
     }
 
     private static func object(_ data: Data, of name: String) throws -> [String: Any] {
@@ -58,7 +56,11 @@ extension ServerConfiguration {
 
     private static func parse(_ text: String, like value: Any?, variable: String) throws -> Any {
         if value is String { return text }
-        if value is [Any], !text.hasPrefix("[") { return text.split(separator: ":").map(String.init) }
+        if value is [Any], !text.hasPrefix("[") {
+            // Folders as in PATH; addresses and commands have colons of their own.
+            let separator: Character = variable == Self.variable(of: "avatars") ? ":" : ","
+            return text.split(separator: separator).map { $0.trimmingCharacters(in: .whitespaces) }
+        }
         // What is no JSON is named below.
         guard let parsed = try? JSONSerialization.jsonObject(with: Data(text.utf8), options: .fragmentsAllowed) else {
             throw VisemeError(.usage, "\(variable) is '\(text)', which is not of the setting's type")
@@ -102,6 +104,25 @@ extension ServerConfiguration {
         try require(maxRenderSeconds, 1...864_000, "maxRenderSeconds")
         try require(speechCommandSeconds, 1...3600, "speechCommandSeconds")
         try require(shutdownSeconds, 1...3600, "shutdownSeconds")
+        try require(maxConnectionsPerClient, 1...100_000, "maxConnectionsPerClient")
+        try require(maxSpeakingPerClient, 0...10_000, "maxSpeakingPerClient")
+        try require(speechPauseSeconds, 1...3600, "speechPauseSeconds")
+        try require(maxWaitingRendersPerClient, 1...100_000, "maxWaitingRendersPerClient")
+        try require(maxWaitingSecondsPerClient, 1...(1 << 40), "maxWaitingSecondsPerClient")
+        try require(maxDataBytes, 1...(1 << 50), "maxDataBytes")
+        if maxSpeakingPerClient == 0 {
+            // One client alone may use the whole machine; where there are others, something is left for them.
+            let hasOthers = !apiKeys.isEmpty || !trustedProxies.isEmpty || !isLocal
+            result.maxSpeakingPerClient = hasOthers ? max(1, result.maxSpeaking - 1) : result.maxSpeaking
+        }
+        for origin in allowedOrigins {
+            let parts = origin.split(separator: "/", omittingEmptySubsequences: false)
+            guard parts.count == 3, ["http:", "https:"].contains(parts[0]), parts[1].isEmpty, !parts[2].isEmpty else {
+                throw VisemeError(
+                    .usage, "\"allowedOrigins\" has '\(origin)', which is not an origin",
+                    hint: "An origin is scheme://host[:port], such as https://example.org, without a path.")
+            }
+        }
         for key in apiKeys where key.sha256.count != 64 || !key.sha256.allSatisfy(\.isHexDigit) {
             throw VisemeError(
                 .usage, "The API key \"\(key.name)\" has a \"sha256\" that is not 64 hexadecimal digits",

@@ -39,19 +39,31 @@ public struct ServerConfiguration: Sendable, Codable, Equatable {
     /// request for another name is refused there, so that no web page can rebind its own name to the server.
     public var allowedHosts: [String] = []
 
+    /// Addresses of proxies in front of the server. Only what they say about the client (`X-Forwarded-For`) is believed.
+    public var trustedProxies: [String] = []
+
     // MARK: Capacity
 
     /// Sessions at once; 0 for four a core. Beyond: 503 with Retry-After.
     public var maxSessions = 0
     /// Sessions that speak at once; 0 for one a core. Beyond: 503 with Retry-After.
     public var maxSpeaking = 0
+    /// Sessions of one client that speak at once; 0 for all but one where there may be other clients (keys, proxies, a public
+    /// address), else for all.
+    public var maxSpeakingPerClient = 0
+    /// Seconds without sound after which a session that is being spoken to loses its place among those that speak. It takes one
+    /// again when sound comes.
+    public var speechPauseSeconds = 5
     /// Sessions of one client at once, by API key or else by address.
     public var maxSessionsPerClient = 4
     /// Streams of one session that are watched at once.
     public var maxViewersPerSession = 4
     /// Connections at once; more wait to be accepted.
     public var maxConnections = 256
-    /// Avatars whose models are in memory at once; the one that was used longest ago makes room if nobody uses it.
+    /// Connections of one address at once, trusted proxies excepted; more are closed.
+    public var maxConnectionsPerClient = 64
+    /// Avatars whose models are in memory at once. The one that was used longest ago makes room if nobody uses it; where all
+    /// are in use, another one is refused with 503.
     public var maxLoadedAvatars = 4
 
     // MARK: Requests
@@ -86,6 +98,12 @@ public struct ServerConfiguration: Sendable, Codable, Equatable {
     public var maxWaitingRenders = 100
     /// Render jobs that are kept in all. Beyond: 503.
     public var maxKeptRenders = 1000
+    /// Render jobs of one client that may wait or run. Beyond: 503.
+    public var maxWaitingRendersPerClient = 25
+    /// Seconds of speech in the jobs of one client that wait or run. Beyond: 503.
+    public var maxWaitingSecondsPerClient = 14_400
+    /// Bytes of uploads and results on the disk. Beyond: 507, until some are deleted or expire.
+    public var maxDataBytes = 16 << 30
     /// Hours for which a render is kept after its end.
     public var renderKeepHours = 24
     /// Seconds of speech in one render.
@@ -100,7 +118,7 @@ public struct ServerConfiguration: Sendable, Codable, Equatable {
     public var speechCommand: [String] = []
     /// The voice where a request names none.
     public var voice = "en"
-    /// Seconds that the command may take.
+    /// Seconds that the command may take, not counting the speech that a session has taken from it; then it is ended.
     public var speechCommandSeconds = 30
 
     // MARK: Shutdown

@@ -84,6 +84,7 @@ struct BackendContractTests {
             #expect(!runtime.version.isEmpty && !runtime.provider.isEmpty)
             let words: [Contender: String] = [
                 .onnx: "ONNX Runtime", .translated: "Core ML package, translated, run by",
+                .inParts: "ONNX Runtime",
             ]
             #expect(runtime.runtime.hasPrefix(words[contender] ?? "Core ML"))
         }

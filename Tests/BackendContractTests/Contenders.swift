@@ -10,6 +10,7 @@ import VisemeTestSupport
 enum Contender: String, CaseIterable, CustomTestStringConvertible {
     case onnx = "ONNX Runtime"
     case translated = "Core ML package, translated"
+    case inParts = "ONNX Runtime, the generator in parts, as a render uses it"
     #if canImport(CoreML)
         case coreML = "Core ML"
     #endif
@@ -22,6 +23,7 @@ enum Contender: String, CaseIterable, CustomTestStringConvertible {
         switch self {
         case .onnx: return try Self.runner()
         case .translated: return TranslatingBackend(try Self.runner())
+        case .inParts: return TranslatingBackend(splitting: try Self.runner())
         #if canImport(CoreML)
             case .coreML: return try CoreMLBackend(units: .cpuOnly)
         #endif
@@ -37,7 +39,7 @@ enum Contender: String, CaseIterable, CustomTestStringConvertible {
     func model(_ role: ModelRole, in folder: URL) async throws -> ModelFile {
         let avatar = try Robin.avatar()
         let source = try avatar.model(role)
-        guard self != .onnx else { return source }
+        guard self != .onnx, self != .inParts else { return source }
         let package = folder.appending(path: "\(role.rawValue).mlpackage")
         _ = try await ModelConverter(tool: "contract suite", runner: Self.runner()).convert(source.url, to: package)
         let graph = try OpenedModel(at: package).network().graph
@@ -52,7 +54,9 @@ enum Contender: String, CaseIterable, CustomTestStringConvertible {
     }
 
     func generator(in folder: URL) async throws -> any Generator {
-        try await backend().generator(model(.generator, in: folder), threads: 1)
+        try await backend().generators(
+            model(.generator, in: folder), count: 1, threads: 1,
+            template: TemplateBudget(frames: 5, bytes: 200_000_000))[0]
     }
 }
 

@@ -17,7 +17,8 @@ struct LiveMeasurements {
         let library: String = try #require(Repository.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
         return try await Engine(
             Avatar(contentsOf: Repository.root.appending(path: "avatars/robin.avatar")),
-            backend: SplittingBackend(ONNXBackend(libraryPath: library)), media: FFmpeg())
+            backend: TranslatingBackend(splitting: ONNXBackend(libraryPath: library)), media: FFmpeg(),
+            judge: WeightJudge())
     }
 
     private func speech() async throws -> [Float] {

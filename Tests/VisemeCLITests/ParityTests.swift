@@ -38,10 +38,10 @@ struct ParityTests {
         return (facts, avatar)
     }
 
-    /// What `viseme render` runs.
-    private func backend() throws -> any InferenceBackend {
+    /// What a render uses.
+    private func backend() throws -> TranslatingBackend {
         let library: String = try #require(Repository.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
-        return TranslatingBackend(SplittingBackend(try ONNXBackend(libraryPath: library)))
+        return TranslatingBackend(splitting: try ONNXBackend(libraryPath: library))
     }
 
     /// PyTorch's and ONNX Runtime's convolutions sum in another order, with batch norms folded here and not there: 9e−6 was
@@ -66,7 +66,7 @@ struct ParityTests {
     @Test("Every one of 100 frames has ≥ 57 dB inside the square")
     func frames() async throws {
         let (facts, avatar) = try facts()
-        let engine = try await Engine(avatar, backend: backend(), media: media)
+        let engine = try await Engine(avatar, backend: backend(), media: media, judge: WeightJudge())
         let squares = try await media.template(at: Self.golden.appending(path: "squares.mkv"), memory: 50_000_000)
         #expect(squares.frameCount == facts.count && facts.count == 100)
         let speech = try await media.speech(at: Repository.root.appending(path: facts.audio))

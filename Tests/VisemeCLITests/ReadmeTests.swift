@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import Viseme
 import VisemeFFmpeg
+import VisemeModels
 import VisemeONNX
 
 /// The README's library example, compiled and run.
@@ -13,7 +14,7 @@ import VisemeONNX
         // README begins
         let media = FFmpeg()
         let avatar = try Avatar(contentsOf: packURL)
-        let engine = try await Engine(avatar, backend: ONNXBackend(), media: media)
+        let engine = try await Engine(avatar, backend: ONNXBackend(), media: media, judge: WeightJudge())
         for try await frame in engine.frames(for: try await media.speech(at: speechURL)) {
             show(try frame.image)
         }

@@ -3,6 +3,7 @@ import Testing
 import VisemeTestSupport
 import Viseme
 import VisemeFFmpeg
+import VisemeModels
 import VisemeONNX
 
 /// Speech out of memory.
@@ -29,7 +30,10 @@ private actor Samples: SpeechReader {
 struct TinyPackEngineTests {
     func engine(_ url: URL) async throws -> Engine {
         let library: String = try #require(Repository.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
-        return try await Engine(Avatar(contentsOf: url), backend: ONNXBackend(libraryPath: library), media: FFmpeg())
+        return try await Engine(
+            Avatar(contentsOf: url), backend: TranslatingBackend(splitting: ONNXBackend(libraryPath: library)),
+            media: FFmpeg(),
+            judge: WeightJudge())
     }
 
     func frames(_ engine: Engine, _ samples: [Float], chunk: Int = 16000) async throws -> [Frame] {

@@ -76,7 +76,7 @@ import VisemeTestSupport
             do {
                 let store = try RenderStore(at: file)
                 for id in ["c", "a", "b"] {
-                    guard case .added = try await store.add(Self.job(id: id), limit: 10) else {
+                    guard case .added = try await store.add(Self.job(id: id), .init(jobs: 10)) else {
                         Issue.record("\(id) was not added")
                         return
                     }
@@ -106,11 +106,12 @@ import VisemeTestSupport
         try await withTemporaryFolder { folder in
             let store = try RenderStore(at: folder.appending(path: "renders.sqlite"))
             func add(_ job: RenderJob, limit: Int = 3) async throws -> String {
-                switch try await store.add(job, limit: limit) {
+                switch try await store.add(job, .init(jobs: limit, jobsOfClient: 4, framesOfClient: 5000)) {
                 case .added: "added"
                 case .repeated(let before): "repeated \(before.id)"
                 case .conflicting: "conflicting"
                 case .full: "full"
+                case .share: "share"
                 }
             }
             #expect(try await add(Self.job(id: "1", owner: "o", key: "k", digest: "x")) == "added")

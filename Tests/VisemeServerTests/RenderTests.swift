@@ -225,33 +225,44 @@ struct RenderTests {
         }
     }
 
-    @Test("After a crash a result that has its name is kept as it is, a draft is rendered anew, an unknown folder goes")
+    @Test(
+        "After a crash a result that has its name is kept as it is, a draft is rendered anew, a folder of no job goes, what is not ours stays"
+    )
     func recovery() async throws {
         try await withTemporaryFolder { folder in
             let configuration = TinyServer.configuration(in: folder)
             let files = try RenderFiles(root: URL(filePath: configuration.data).appending(path: "renders"))
             let store = try RenderStore(at: URL(filePath: configuration.data).appending(path: "renders.sqlite"))
-            for id in ["named", "draft"] {
+            let named = String(repeating: "a", count: 32)
+            let draft = String(repeating: "b", count: 32)
+            for id in [named, draft] {
                 try files.create(id)
                 try Data(wave(tone(seconds: 1)).readableBytesView).write(to: files.speech(of: id))
                 _ = try await store.add(
                     RenderJob(
                         id: id, owner: "", avatar: "tiny", createdAt: .now, idempotencyKey: nil, digest: "",
                         framesTotal: 25),
-                    limit: 9)
+                    .init(jobs: 9))
                 _ = try await store.startNext()
             }
-            try Data("complete".utf8).write(to: files.result(of: "named"))
-            try Data("half".utf8).write(to: files.draft(of: "draft"))
-            try Data("half".utf8).write(to: files.folder(of: "draft").appending(path: ".draft.partial-7.mp4"))
-            try files.create("orphan")
+            try Data("complete".utf8).write(to: files.result(of: named))
+            try Data("half".utf8).write(to: files.draft(of: draft))
+            try Data("half".utf8).write(to: files.folder(of: draft).appending(path: ".draft.partial-7.mp4"))
+            try files.create(String(repeating: "c", count: 32))
+            // Somebody else's folder under the same name.
+            let holiday = files.root.appending(path: "holiday")
+            try FileManager.default.createDirectory(at: holiday, withIntermediateDirectories: true)
+            try Data("film".utf8).write(to: holiday.appending(path: "film.mp4"))
             try await TinyServer.make(configuration).application().test(.router) { client in
-                #expect(try await follow(client, "draft").last?.state == .finished)
-                #expect(try await job(client.get("/v1/renders/named")).resultBytes == 8)
-                #expect(String(buffer: try await client.get("/v1/renders/named/result").body) == "complete")
+                #expect(try await follow(client, draft).last?.state == .finished)
+                #expect(try await job(client.get("/v1/renders/\(named)")).resultBytes == 8)
+                #expect(String(buffer: try await client.get("/v1/renders/\(named)/result").body) == "complete")
                 #expect(
-                    try FileManager.default.contentsOfDirectory(atPath: files.root.path).sorted() == ["draft", "named"])
-                let left = try FileManager.default.contentsOfDirectory(atPath: files.folder(of: "draft").path).sorted()
+                    try FileManager.default.contentsOfDirectory(atPath: files.root.path).sorted() == [
+                        named, draft, "holiday",
+                    ])
+                #expect(FileManager.default.fileExists(atPath: holiday.appending(path: "film.mp4").path))
+                let left = try FileManager.default.contentsOfDirectory(atPath: files.folder(of: draft).path).sorted()
                 #expect(left == ["result.mp4", "speech"])
                 #expect(throws: VisemeError.self, "two servers on one folder") { try TinyServer.make(configuration) }
             }

@@ -60,7 +60,8 @@ struct SpliceTests {
         let library: String = try #require(Repository.onnxRuntime)
         let engine = try await Engine(
             Avatar(contentsOf: TinyServer.packs.appending(path: "tiny.avatar")),
-            backend: ONNXBackend(libraryPath: library), media: FFmpeg())
+            backend: TranslatingBackend(splitting: ONNXBackend(libraryPath: library)), media: FFmpeg(),
+            judge: WeightJudge())
         let avatar = try LoadedAvatar(id: "tiny", engine: engine, crf: 10)
         await avatar.isFilled()
         let loop = try #require(avatar.idleLoop)

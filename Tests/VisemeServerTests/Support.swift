@@ -35,7 +35,8 @@ enum TinyServer {
         return try VisemeServer.Server(
             configuration, media: FFmpeg(), logger: logger,
             makeEngine: { avatar in
-                try await Engine(avatar, backend: ONNXBackend(libraryPath: library), media: FFmpeg())
+                let backend = TranslatingBackend(splitting: try ONNXBackend(libraryPath: library))
+                return try await Engine(avatar, backend: backend, media: FFmpeg(), judge: WeightJudge())
             }, onReady: onReady)
     }
 

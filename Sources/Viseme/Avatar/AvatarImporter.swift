@@ -17,8 +17,8 @@ public struct AvatarImporter: Sendable {
     public var consent = "unknown"
     /// How a frame's feature rows are chosen.
     public var featureWindow = SpeechTimeline.FeatureWindow.rows16
-    /// Reads a model's tensors, to bind them by role and shape.
-    public var describe: @Sendable (ModelRole, URL) throws -> ModelDescription
+    /// Reads a model: its description, to bind tensors by role and shape, and its bytes as one file.
+    public var read: @Sendable (ModelRole, URL) throws -> (ModelDescription, Data)
 
     private let media: any MediaBackend
 
@@ -27,14 +27,15 @@ public struct AvatarImporter: Sendable {
     /// - Parameters:
     ///   - name: The avatar's name.
     ///   - media: Opens the images, to check that they can be read and are of one size.
-    ///   - describe: Reads a model's tensor names and shapes and its hash.
+    ///   - read: Reads a model's tensor names and shapes, and its bytes with their hash; what it keeps in files beside it is
+    ///     part of them.
     public init(
         name: String, media: any MediaBackend,
-        describe: @escaping @Sendable (ModelRole, URL) throws -> ModelDescription
+        read: @escaping @Sendable (ModelRole, URL) throws -> (ModelDescription, Data)
     ) {
         self.name = name
         self.media = media
-        self.describe = describe
+        self.read = read
     }
 
     /// Imports `source` as the pack `target`, which appears only when it is complete and was opened once.
@@ -90,15 +91,19 @@ public struct AvatarImporter: Sendable {
         var descriptions: [ModelDescription] = []
         for role in ModelRole.allCases {
             guard let url = models[role] ?? layout.models[role] else { continue }
-            var description = try describe(role, url)
-            if models[role] == nil, let stated = layout.modelHashes[role], stated.lowercased() != description.sha256 {
+            if models[role] == nil, let stated = layout.modelHashes[role],
+                case let actual = try ModelFile.sha256(at: url),
+                stated.lowercased() != actual
+            {
                 throw VisemeError(
                     .badData,
-                    "The \(role.rawValue) '\(url.path)' has SHA-256 \(description.sha256), onnx_dist_config.json says \(stated).",
+                    "The \(role.rawValue) '\(url.path)' has SHA-256 \(actual), onnx_dist_config.json says \(stated).",
                     hint: "The package is damaged: fetch it again, or give the right file with --\(role.rawValue).")
             }
+            var (description, contents) = try read(role, url)
             description.file = role == .generator ? "generator.onnx" : "audio_encoder.onnx"
-            try Self.link(url, to: pack.appending(path: description.file))
+            let file = pack.appending(path: description.file)
+            try Self.creating(file) { try contents.write(to: file) }
             descriptions.append(description)
         }
         let manifest = AvatarManifest(

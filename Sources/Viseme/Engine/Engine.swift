@@ -2,7 +2,7 @@
 ///
 /// ```swift
 /// let avatar = try Avatar(contentsOf: packURL)
-/// let engine = try await Engine(avatar, backend: ONNXBackend(), media: FFmpeg())
+/// let engine = try await Engine(avatar, backend: ONNXBackend(), media: FFmpeg(), judge: WeightJudge())
 /// for try await frame in engine.frames(for: try await FFmpeg().speech(at: audioURL)) { show(try frame.image) }
 /// ```
 public struct Engine: Sendable {
@@ -10,6 +10,9 @@ public struct Engine: Sendable {
     public let avatar: Avatar
     /// How the cores are shared.
     public let parallelism: Parallelism
+
+    /// What the judge says of each model.
+    public let verdicts: [ModelRole: TrainingVerdict]
 
     let encoder: any AudioEncoder
     let generators: [any Generator]
@@ -25,22 +28,28 @@ public struct Engine: Sendable {
     ///   - avatar: The pack.
     ///   - backend: What runs the models.
     ///   - media: What decodes the template.
+    ///   - judge: What tells whether the models were ever trained: `WeightJudge()`.
     ///   - memory: Bytes for what is kept of the template: decoded frames, the generator's template features, squares that
     ///     were drawn for silence. 200 MB by default. It changes nothing but the speed.
     ///   - parallelism: How the cores are shared.
-    /// - Throws: whatever is wrong with the pack's models or template, by name.
+    ///   - allowUntrained: For tests: whether models that were never trained may run. Reports and outputs then say so.
+    /// - Throws: `.badData` for a model that was never trained, in whole or in part; whatever else is wrong with the pack's
+    ///   models or template, by name.
     public init(
-        _ avatar: Avatar, backend: any InferenceBackend, media: any MediaBackend, memory: Int = 200_000_000,
-        parallelism: Parallelism = Parallelism()
+        _ avatar: Avatar, backend: any InferenceBackend, media: any MediaBackend, judge: any ModelJudge,
+        memory: Int = 200_000_000, parallelism: Parallelism = Parallelism(), allowUntrained: Bool = false
     ) async throws {
         self.avatar = avatar
         self.parallelism = parallelism
         let budget = MemoryBudget(memory)
         let manifest = avatar.manifest
         template = try await TemplateSource(avatar, media: media, memory: budget.frames)
-        encoder = try await backend.audioEncoder(try avatar.model(.audioEncoder), threads: parallelism.threads)
+        let (encoderFile, heard) = try await judge.admit(avatar.model(.audioEncoder), allowUntrained: allowUntrained)
+        let (generatorFile, drawn) = try await judge.admit(avatar.model(.generator), allowUntrained: allowUntrained)
+        verdicts = [.audioEncoder: heard, .generator: drawn]
+        encoder = try await backend.audioEncoder(encoderFile, threads: parallelism.threads)
         generators = try await backend.generators(
-            try avatar.model(.generator), count: parallelism.width, threads: parallelism.threads,
+            generatorFile, count: parallelism.width, threads: parallelism.threads,
             template: TemplateBudget(frames: manifest.frames, bytes: budget.features))
         for generator in generators where generator.imageSize != manifest.geometry.roi {
             throw VisemeError(
@@ -51,6 +60,17 @@ public struct Engine: Sendable {
         features = KeptFeatures(frames: generators[0].keeping.frames)
         let largest = avatar.squares.map(\.size).max() ?? 1
         silentFrames = min(manifest.frames, budget.silence / (largest * largest * 3))
+    }
+
+    /// What outputs say when models take part that were never trained; nil for an engine whose models were.
+    public var untrainedNotice: String? {
+        let untrained = avatar.manifest.models.compactMap { model in
+            verdicts[model.role].flatMap {
+                $0.refusal(of: model.file) == nil ? nil : "\(model.file) is \($0.kind.rawValue)"
+            }
+        }
+        return untrained.isEmpty
+            ? nil : "Made for a test, with models that were not trained: \(untrained.joined(separator: ", "))."
     }
 
     /// What is kept of the template frames, and why not more.

@@ -36,11 +36,12 @@ public struct Render: Sendable {
             Double($0.lowerBound) / Double(manifest.fps)..<Double($0.upperBound) / Double(manifest.fps)
         }
         // Asked first: an output that cannot be written is known before any work is done.
-        let writer = try await media.writer(
-            VideoRequest(
-                url: output, width: manifest.width, height: manifest.height, fps: manifest.fps,
-                sound: .init(url: audio, range: seconds), crf: crf, overwrite: overwrite,
-                declaresSynthetic: declaresSynthetic))
+        var request = VideoRequest(
+            url: output, width: manifest.width, height: manifest.height, fps: manifest.fps,
+            sound: .init(url: audio, range: seconds), crf: crf, overwrite: overwrite,
+            declaresSynthetic: declaresSynthetic)
+        request.notice = engine.untrainedNotice
+        let writer = try await media.writer(request)
         do {
             let start = ContinuousClock.now
             let speech = try await media.speech(at: audio)
@@ -63,9 +64,10 @@ public struct Render: Sendable {
                 models: manifest.models.map { model in
                     RenderReport.Model(
                         role: model.role, file: model.file, sha256: model.sha256,
-                        runtime: model.role == .generator ? runtimes.generator : runtimes.audioEncoder)
+                        runtime: model.role == .generator ? runtimes.generator : runtimes.audioEncoder,
+                        verdict: engine.verdicts[model.role]?.kind ?? .unknown)
                 },
-                warnings: await speech.warnings + video.notes)
+                warnings: await speech.warnings + video.notes + [engine.untrainedNotice].compactMap(\.self))
         } catch {
             await writer.cancel()
             throw error
@@ -85,6 +87,8 @@ public struct RenderReport: Sendable {
         public var sha256: String
         /// What really ran it.
         public var runtime: RuntimeDescription
+        /// What its weights say about training.
+        public var verdict: TrainingVerdict.Kind
     }
 
     /// Median and 95th percentile of a stage, in milliseconds a frame.

@@ -122,6 +122,15 @@ public struct ModelFile: Sendable {
 
     private let contents: Data?
 
+    /// The same model with its checked bytes in memory, so that it is read and hashed once; a folder stays on disk.
+    ///
+    /// - Throws: `.noInput` when the file is absent, `.badData` when the hash differs.
+    func inMemory() throws -> ModelFile {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue { return self }
+        return ModelFile(description, contents: try read(), madeFrom: url)
+    }
+
     /// Names a model file.
     public init(_ description: ModelDescription, at url: URL) {
         self.description = description

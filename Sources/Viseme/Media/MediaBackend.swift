@@ -82,6 +82,8 @@ public struct VideoRequest: Sendable {
     public var overwrite: Bool
     /// Whether the container says that the video was made by a trained model (IPTC digital source type).
     public var declaresSynthetic: Bool
+    /// One more sentence for the metadata's comment; nil for none.
+    public var notice: String?
 
     /// Describes a video to write.
     public init(

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Viseme
 import VisemeFFmpeg
+import VisemeModels
 
 /// `viseme bench`.
 struct BenchCommand: AsyncParsableCommand {
@@ -44,6 +45,8 @@ struct BenchCommand: AsyncParsableCommand {
 
     func run() async throws {
         let avatar = try engine.openAvatar()
+        // Refused here rather than by each of the programs that are measured.
+        for role in ModelRole.allCases { _ = try await WeightJudge().admit(avatar.model(role)) }
         let folder = FileManager.default.temporaryDirectory.appending(path: "viseme-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         // The system clears its temporary folder anyway.
@@ -63,8 +66,8 @@ struct BenchCommand: AsyncParsableCommand {
             }
         }
         if json { return try Terminal.printJSON(report) }
-        print("\(report.machine.processor), \(report.machine.cores) cores, \(report.machine.system)")
-        for line in report.lines { print(line) }
+        try Terminal.result("\(report.machine.processor), \(report.machine.cores) cores, \(report.machine.system)")
+        for line in report.lines { try Terminal.result(line) }
     }
 
     private func measure(

@@ -11,6 +11,9 @@ public struct TranslatingBackend: InferenceBackend {
     /// Wraps a backend that reads ONNX files.
     public init(_ backend: any InferenceBackend) { self.backend = backend }
 
+    /// The stack that the program uses: packages translated, generators in parts.
+    public init(splitting backend: any InferenceBackend & GraphLoader) { self.init(SplittingBackend(backend)) }
+
     /// Loads an audio encoder.
     @concurrent public func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
         guard let translated = try translate(model) else {

@@ -10,7 +10,7 @@ public struct Doctor: Sendable {
     /// Makes a doctor.
     ///
     /// - Parameters:
-    ///   - backend: What runs the models when the pack is rendered.
+    ///   - backend: What runs the models: the same stack that a render uses, `TranslatingBackend(splitting:)`.
     ///   - runner: What runs single models.
     ///   - media: What decodes the template.
     public init(backend: any InferenceBackend, runner: any GraphLoader, media: any MediaBackend) {
@@ -48,7 +48,10 @@ public struct Doctor: Sendable {
         for model in [encoderModel, generatorModel] { Self.weights(model, &report) }
         do {
             let encoder = try await backend.audioEncoder(try avatar.model(.audioEncoder), threads: 1)
-            let generator = try await backend.generator(try avatar.model(.generator), threads: 1)
+            // In parts where the backend splits it, as a render runs it.
+            let generator = try await backend.generators(
+                try avatar.model(.generator), count: 1, threads: 1,
+                template: TemplateBudget(frames: avatar.manifest.frames, bytes: 200_000_000))[0]
             let runtime = encoder.runtime
             report.good(
                 .runtime,
@@ -172,10 +175,9 @@ public struct Doctor: Sendable {
         let verdict = statistics.verdict
         switch verdict.kind {
         case .neverTrained, .partly:
-            report.bad(
-                .weights, "\(file) is \(verdict.kind.rawValue): \(verdict.evidence.joined(separator: "; "))",
-                "This is how a mouth stays shut. Find the trained checkpoint and convert it: viseme convert CHECKPOINT.pth \(file)"
-            )
+            // The words of the engine, which refuses it.
+            let refusal = verdict.refusal(of: file)
+            report.bad(.weights, refusal?.message ?? "", refusal?.hint)
         case .initialShape:
             report.good(.weights, "\(file): \(verdict.kind.rawValue), as lightly trained networks have it")
         case .trained, .unknown: report.good(.weights, "\(file): \(verdict.kind.rawValue)")

@@ -1,4 +1,4 @@
-/// What `viseme doctor` found: one line a probe, and the stage to blame.
+/// The findings of `viseme doctor`: one for each probe, and the guilty stage.
 public struct DoctorReport: Sendable, Codable {
     /// The stages that can be guilty, in the order in which they are blamed: a fault shows in everything behind it.
     public enum Stage: String, Sendable, Codable, CaseIterable {
@@ -13,13 +13,16 @@ public struct DoctorReport: Sendable, Codable {
         case colour = "colour order"
         case generator
         case paste
+        case identity
         case golden = "golden tensors"
     }
 
     /// How a probe ended.
     public enum Outcome: String, Sendable, Codable {
         case good, bad
-        /// There was nothing to test with, or an earlier stage has to be mended first.
+        /// Worth knowing; it does not fail the pack.
+        case warn
+        /// There was nothing to test with, or an earlier stage must be fixed first.
         case skipped
     }
 
@@ -54,6 +57,11 @@ public struct DoctorReport: Sendable, Codable {
         Stage.allCases.first { stage in findings.contains { $0.stage == stage && $0.outcome == .bad } }
     }
 
+    /// The stages with a warning.
+    public var warned: [Stage] {
+        Stage.allCases.filter { stage in findings.contains { $0.stage == stage && $0.outcome == .warn } }
+    }
+
     /// Whether nothing is bad.
     public var isHealthy: Bool { guilty == nil }
 
@@ -65,6 +73,10 @@ public struct DoctorReport: Sendable, Codable {
 
     mutating func bad(_ stage: Stage, _ message: String, _ advice: String? = nil) {
         findings.append(Finding(stage: stage, outcome: .bad, message: message, advice: advice))
+    }
+
+    mutating func warn(_ stage: Stage, _ message: String, _ advice: String? = nil) {
+        findings.append(Finding(stage: stage, outcome: .warn, message: message, advice: advice))
     }
 
     mutating func skip(_ stage: Stage, _ message: String) {

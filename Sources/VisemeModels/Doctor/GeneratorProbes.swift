@@ -11,7 +11,7 @@ extension PackProbes {
         let quiet = try await generator.generate(image: input, audio: sounds.silence)
         Self.generator(speech: mouth, silence: quiet, &report)
         guard mouth.allSatisfy(\.isFinite), quiet.allSatisfy(\.isFinite) else {
-            return report.skip(.paste, "the generator has to be mended first")
+            return report.skip(.paste, "the generator must be fixed first")
         }
         if let sound = sounds.otherSpeech {
             difference(
@@ -21,7 +21,7 @@ extension PackProbes {
         let answer = try await goldenAnswer(of: .generator, &report)
         mask(answer, &report)
         try await colours(answer, input, quiet, sounds.silence, &report)
-        try seam(compositor, picture, quiet, &report)
+        try await likeness(compositor, sounds, &report)
     }
 
     /// Ready-made rois and masked rois were cut by another program: they must be what the pack's geometry makes of its crops.
@@ -135,45 +135,6 @@ extension PackProbes {
                 .colour,
                 "\(declared): the picture is redrawn within \(TensorDifference.text(asIs)), with red and blue exchanged "
                     + "within \(TensorDifference.text(exchanged))")
-        }
-    }
-
-    /// The step across the border of the pasted square must be like the steps on both sides of it.
-    private func seam(
-        _ compositor: Compositor, _ picture: TemplatePicture, _ mouth: [Float], _ report: inout DoctorReport
-    ) throws {
-        let (template, square) = (picture.frame, picture.square)
-        let pasted = try compositor.paste(mouth: mouth, crop: picture.crop, into: template, at: square)
-        func step(_ image: Image, _ offset: Int) -> Double {
-            var (sum, count) = (0.0, 0)
-            func add(_ x1: Int, _ y1: Int, _ x2: Int, _ y2: Int) {
-                guard [x1, x2].allSatisfy((0..<image.width).contains), [y1, y2].allSatisfy((0..<image.height).contains)
-                else {
-                    return
-                }
-                let (one, two) = ((y1 * image.width + x1) * 3, (y2 * image.width + x2) * 3)
-                for c in 0..<3 { sum += Double(abs(Int(image.bytes[one + c]) - Int(image.bytes[two + c]))) }
-                count += 3
-            }
-            let (right, bottom) = (square.x + square.size - offset, square.y + square.size - offset)
-            for i in 0..<square.size {
-                add(square.x + offset - 1, square.y + i, square.x + offset, square.y + i)
-                add(right, square.y + i, right - 1, square.y + i)
-                add(square.x + i, square.y + offset - 1, square.x + i, square.y + offset)
-                add(square.x + i, bottom, square.x + i, bottom - 1)
-            }
-            return sum / Double(max(1, count))
-        }
-        // The paste's own edge, and the edge of the generated part inside the crop's border.
-        let inner = max(1, square.size * avatar.manifest.geometry.border / avatar.manifest.geometry.crop)
-        let steps = [0, inner, inner + 1].map { (step(pasted, $0), step(template, $0)) }
-        let worst = steps.max { $0.0 - $0.1 < $1.0 - $1.1 } ?? (0, 0)
-        let figures =
-            "steps by \(TensorDifference.text(worst.0)) grey levels, the template by \(TensorDifference.text(worst.1))"
-        if worst.0 > 2 * worst.1 + 8 {
-            report.bad(.paste, "a seam: the border \(figures)", "Is \"geometry\" that of training?")
-        } else {
-            report.good(.paste, "no seam: the border \(figures)")
         }
     }
 }

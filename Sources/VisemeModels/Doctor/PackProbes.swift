@@ -34,7 +34,7 @@ struct PackProbes {
             if hasSoundRows, !report.isBad(.mel) {
                 window(golden, &timeline, rows, &report)
             } else {
-                report.skip(.window, "what comes before it has to be mended first")
+                report.skip(.window, "what comes before it must be fixed first")
             }
 
             stage = .crop

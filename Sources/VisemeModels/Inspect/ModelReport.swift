@@ -1,5 +1,5 @@
 import Foundation
-import Viseme
+public import Viseme
 
 /// What `viseme inspect` says about a model.
 public struct ModelReport: Sendable, Codable {
@@ -71,8 +71,7 @@ public struct ModelReport: Sendable, Codable {
         metadata = model.metadata
         remarks = model.remarks
         verdict = model.verdict
-        let weights = model.graph.map(LayerWeights.layers(of:)) ?? model.state.map(LayerWeights.layers(of:)) ?? []
-        layers = weights.map { Layer($0.name, $0.weight) }
+        layers = model.layers.map { Layer($0.name, $0.weight) }
         if let unused = model.graph?.unusedTensors, !unused.isEmpty {
             remarks.append("tensors that nothing uses: " + unused.joined(separator: ", "))
         }

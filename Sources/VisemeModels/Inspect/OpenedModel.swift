@@ -33,6 +33,8 @@ public struct OpenedModel: Sendable {
     public let metadata: [String: String]
     /// What is odd about the file although it can be read.
     public let remarks: [String]
+    /// What looks like layers in an ONNX file that is not read as a graph.
+    private let looseLayers: [LayerWeights]
 
     /// Opens a file and tells by its content what it is.
     ///
@@ -58,6 +60,7 @@ public struct OpenedModel: Sendable {
             metadata = program.metadata
             remarks = package.remarks + program.remarks
             (family, graph, problem) = try Self.recognise { try program.graph() }
+            looseLayers = []
             return
         }
         let data: Data
@@ -81,16 +84,20 @@ public struct OpenedModel: Sendable {
             operations = [:]
             remarks = state.remarks
             (family, graph, problem) = Self.checkpoint(state, audio: audio)
+            looseLayers = []
         case .onnx, .coreML:
-            let model = try ONNXReader.model(data, name: name)
+            var model = try ONNXReader.model(data, name: name)
+            let beside = try ExternalData.embed(in: &model, from: url.deletingLastPathComponent(), name: name)
             state = nil
             operations = Dictionary(grouping: model.graph.node, by: \.opType).mapValues(\.count)
             metadata = ONNXReader.metadata(model)
             remarks =
-                operations["QuantizeLinear"] == nil
-                ? []
-                : ["in int8: what is compared and probed here are its weights, with Float32 between the layers"]
+                beside.map { "weights in '\($0)' beside it, which the hash does not cover; an import puts them inside" }
+                + (operations["QuantizeLinear"] == nil
+                    ? []
+                    : ["in int8: what is compared and probed here are its weights, with Float32 between the layers"])
             (family, graph, problem) = try Self.recognise { try ONNXReader.graph(model) }
+            looseLayers = graph == nil ? try LayerWeights.layers(of: model) : []
         }
     }
 
@@ -136,11 +143,9 @@ public struct OpenedModel: Sendable {
     }
 
     /// What the weights say about training: of the graph where there is one, else of whatever looks like layers.
-    public var verdict: TrainingVerdict {
-        if let graph {
-            TrainingVerdict(graph)
-        } else {
-            TrainingVerdict(layers: state.map(LayerWeights.layers(of:)) ?? [])
-        }
+    public var verdict: TrainingVerdict { TrainingVerdict(layers: layers) }
+
+    var layers: [LayerWeights] {
+        graph.map(LayerWeights.layers(of:)) ?? state.map(LayerWeights.layers(of:)) ?? looseLayers
     }
 }

@@ -157,7 +157,7 @@ extension StoredTensor {
         guard tensor.dataLocation != .external, tensor.externalData.isEmpty else {
             throw VisemeError(
                 .unsupported, "The weight '\(tensor.name)' is stored in a file beside the model.",
-                hint: "Save the model in one file (onnx.save_model with save_as_external_data=False).")
+                hint: "viseme avatar import puts it inside; so does onnx.save_model with save_as_external_data=False.")
         }
         let shape = tensor.dims.map { Int($0) }
         let types: [Int32: ElementType] = [

@@ -19,6 +19,23 @@ public enum ONNXReader {
         }
     }
 
+    /// The bytes of an ONNX file with everything inside that it keeps in files beside it; unchanged where it keeps nothing.
+    ///
+    /// - Throws: `.noInput` when the file is absent; `.badData` for damaged files, and for weights outside of its folder.
+    public static func selfContained(at url: URL) throws -> Data {
+        let data: Data
+        do {
+            data = try Data(contentsOf: url)
+        } catch {
+            throw VisemeError(.noInput, "The model '\(url.path)' cannot be read.", cause: error)
+        }
+        let name = url.lastPathComponent
+        var model = try model(data, name: name)
+        guard ExternalData.isIn(model) else { return data }
+        _ = try ExternalData.embed(in: &model, from: url.deletingLastPathComponent(), name: name)
+        return try model.serializedData()
+    }
+
     /// Reads a network of this family.
     ///
     /// - Throws: `.badData` for damaged files, `.unsupported` naming an operation that these networks do not have.

@@ -37,6 +37,33 @@ struct LayerWeights {
         return layers
     }
 
+    /// Every stored matrix and kernel of an ONNX file whose operations are not those of these networks.
+    static func layers(of model: Onnx_ModelProto) throws -> [LayerWeights] {
+        // A matrix product reads [in, out], everything else [out, in, …].
+        let transposed = Set(
+            model.graph.node.filter {
+                $0.opType == "MatMul" || $0.opType == "Gemm" && ($0.integer("transB") ?? 0) == 0
+            }.compactMap { $0.input.dropFirst().first })
+        let constants = model.graph.node.filter { $0.opType == "Constant" }.compactMap { node in
+            node.attribute("value").map { value in
+                var tensor = value.t
+                tensor.name = node.output.first ?? node.name
+                return tensor
+            }
+        }
+        return try (model.graph.initializer + constants).compactMap { tensor in
+            guard tensor.dims.count >= 2, [1, 10, 11, 16].contains(tensor.dataType) else { return nil }
+            var weight = try StoredTensor(tensor)
+            guard weight.count > 0 else { return nil }
+            if weight.shape.count == 2, transposed.contains(tensor.name) {
+                // Which weight is whose does not matter to a verdict: only how many inputs an output has.
+                weight = try StoredTensor(
+                    name: weight.name, shape: weight.shape.reversed(), type: weight.type, bytes: weight.bytes)
+            }
+            return LayerWeights(name: tensor.name, weight: weight)
+        }
+    }
+
     /// Everything in a state dict of unknown architecture that looks like a layer's weights.
     static func layers(of state: StateDict) -> [LayerWeights] {
         state.tensors.compactMap { tensor in

@@ -13,7 +13,16 @@ actor AvatarLibrary {
     private let makeEngine: @Sendable (Avatar) async throws -> Engine
     private let logger: Logger
     private var packs: [String: Avatar] = [:]
-    private var loaded: [String: (task: Task<LoadedAvatar, any Error>, used: Int)] = [:]
+    /// What is in memory, or about to be.
+    private struct Entry {
+        /// Nil once it is loaded.
+        var task: Task<LoadedAvatar, any Error>?
+        var avatar: LoadedAvatar?
+        var used: Int
+        var number: Int
+    }
+
+    private var loaded: [String: Entry] = [:]
     private var uses = 0
     private var previews: [String: Data] = [:]
 
@@ -77,33 +86,49 @@ actor AvatarLibrary {
 
     /// An avatar with its models, loaded when it is first asked for.
     ///
-    /// - Throws: `.notFound`; `.internal` when it cannot be loaded: the log says why.
+    /// - Throws: `.notFound`; `.busy` when as many are in use as may be in memory; `.internal` when it cannot be loaded: the
+    ///   cause says why.
     func load(_ id: String) async throws -> LoadedAvatar {
         let avatar = try pack(id)
         uses += 1
         if loaded[id] == nil {
-            forgetOldest()
+            try makeRoom()
             let (makeEngine, crf) = (makeEngine, crf)
             let task = Task { @concurrent in
                 try LoadedAvatar(id: id, engine: try await makeEngine(avatar), crf: crf)
             }
-            loaded[id] = (task, uses)
+            loaded[id] = Entry(task: task, used: uses, number: uses)
         }
         loaded[id]?.used = uses
-        guard let task = loaded[id]?.task else { throw CancellationError() }
+        guard let entry = loaded[id] else { throw CancellationError() }
+        if let avatar = entry.avatar { return avatar }
+        guard let task = entry.task else { throw CancellationError() }
         do {
-            return try await task.value
+            let avatar = try await task.value
+            if loaded[id]?.number == entry.number {
+                loaded[id] = Entry(task: nil, avatar: avatar, used: uses, number: entry.number)
+            }
+            return avatar
         } catch {
-            loaded[id] = nil
+            // Not a newer attempt, which may go well.
+            if loaded[id]?.number == entry.number { loaded[id] = nil }
             logger.error("The avatar '\(id)' cannot be loaded: \(error)")
-            throw VisemeError(.internal, "The avatar '\(id)' cannot be loaded")
+            throw VisemeError(.internal, "The avatar '\(id)' cannot be loaded", cause: error)
         }
     }
 
-    /// Sessions keep what they use; here only the newest are kept for others.
-    private func forgetOldest() {
-        while loaded.count >= capacity, let oldest = loaded.min(by: { $0.value.used < $1.value.used }) {
-            loaded[oldest.key] = nil
+    /// Forgets what was used longest ago and is not in use.
+    private func makeRoom() throws {
+        for id in loaded.sorted(by: { $0.value.used < $1.value.used }).map(\.key) {
+            guard loaded.count >= capacity else { return }
+            // What is being loaded is in use; so is what a session or a render holds, too.
+            guard loaded[id]?.avatar != nil, var entry = loaded.removeValue(forKey: id) else { continue }
+            if !isKnownUniquelyReferenced(&entry.avatar) { loaded[id] = entry }
+        }
+        guard loaded.count < capacity else {
+            throw VisemeError(
+                .busy, "All \(capacity) avatars that may be in memory are in use",
+                hint: "Use one of them, or try later.")
         }
     }
 

@@ -18,13 +18,16 @@ struct HealthRoutes: Sendable {
     let renders: RenderQueue
 
     /// Adds the routes.
-    func add(to routes: some RouterMethods<ServerContext>) {
+    ///
+    /// - Parameter keyed: Where routes stand that need an API key.
+    func add(to routes: some RouterMethods<ServerContext>, keyed: some RouterMethods<ServerContext>) {
         routes.get("/health") { _, _ in Response.json(Health(status: "ok")) }
         routes.get("/ready") { _, _ in
-            let isReady = readiness.isReady
+            // Without its database or room on its disk the server cannot do what it is for.
+            let isReady = if readiness.isReady { await renders.isUsable() } else { false }
             return Response.json(Ready(ready: isReady), status: isReady ? .ok : .serviceUnavailable)
         }
-        routes.get("/metrics") { _, _ in
+        keyed.get("/metrics") { _, _ in
             let gauges =
                 await sessions.gauges() + renders.gauges() + [("resident_bytes", Double(Metrics.residentBytes()))]
             return Response(

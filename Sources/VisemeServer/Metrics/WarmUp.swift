@@ -33,7 +33,13 @@ struct WarmUp: Service {
 
     /// Loads the default avatar, speaks with it once, and encodes its template.
     func run() async throws {
-        let avatar = try await library.load(try await library.defaultID())
+        let avatar: LoadedAvatar
+        do {
+            avatar = try await library.load(try await library.defaultID())
+        } catch let error as VisemeError where error.code == .internal {
+            // Whoever starts the server gets the reason, clients do not.
+            throw error.cause ?? error
+        }
         var settings = LiveSession.Settings()
         settings.pace = .none
         let session = try await LiveSession(avatar.engine, settings: settings)

@@ -15,7 +15,50 @@ struct RenderFiles: Sendable {
     /// Creates the folder where there is none.
     init(root: URL) throws {
         self.root = root
-        try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
+        do {
+            // Speech and videos are nobody else's business.
+            try FileManager.default.createDirectory(
+                at: root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            let data = root.deletingLastPathComponent()
+            guard FileManager.default.isWritableFile(atPath: data.path) else {
+                throw CocoaError(.fileWriteNoPermission)
+            }
+        } catch {
+            throw VisemeError(
+                .cannotCreate, "The data folder '\(root.deletingLastPathComponent().path)' cannot be written",
+                hint: "Give the server a folder that it may write to: viseme serve --data DIR", cause: error)
+        }
+    }
+
+    /// Whether there are 64 MB left on the disk.
+    var hasRoom: Bool {
+        var status = statvfs()
+        guard statvfs(root.path, &status) == 0 else { return false }
+        return UInt64(status.f_bavail) * UInt64(status.f_frsize) >= 64 << 20
+    }
+
+    /// Bytes of all files.
+    @concurrent func byteCount() async -> Int {
+        let files = FileManager.default.enumerator(at: root, includingPropertiesForKeys: [.fileSizeKey])
+        var sum = 0
+        while let file = files?.nextObject() as? URL {
+            // A file that went away meanwhile takes no room.
+            sum += (try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0
+        }
+        return sum
+    }
+
+    /// The folders that are named like jobs.
+    func jobs() throws -> [String] { try names().filter(Self.isID) }
+
+    /// Everything else in the folder: not ours.
+    func strangers() throws -> [String] { try names().filter { !Self.isID($0) } }
+
+    private func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: root.path).sorted() }
+
+    /// 32 hexadecimal digits.
+    private static func isID(_ name: String) -> Bool {
+        name.utf8.count == 32 && name.allSatisfy { $0.isHexDigit && !$0.isUppercase }
     }
 
     func folder(of id: String) -> URL { root.appending(path: id, directoryHint: .isDirectory) }
@@ -27,7 +70,8 @@ struct RenderFiles: Sendable {
     func result(of id: String) -> URL { folder(of: id).appending(path: "result.mp4") }
 
     func create(_ id: String) throws {
-        try FileManager.default.createDirectory(at: folder(of: id), withIntermediateDirectories: false)
+        try FileManager.default.createDirectory(
+            at: folder(of: id), withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     }
 
     func remove(_ id: String) {
@@ -54,7 +98,7 @@ struct RenderFiles: Sendable {
     /// Gives the draft its final name, once it is on the disk and not only in the system's memory.
     ///
     /// - Returns: Its size in bytes.
-    func publish(_ id: String) throws -> Int {
+    @concurrent func publish(_ id: String) async throws -> Int {
         try synchronize(draft(of: id))
         // Fails where a result stands already: nothing is ever rendered twice into the final name.
         guard link(draft(of: id).path, result(of: id).path) == 0 else { throw failure("\(id): the result", errno) }
@@ -65,15 +109,8 @@ struct RenderFiles: Sendable {
     }
 
     /// Makes a new job's speech and folder survive a power failure.
-    func keep(_ id: String) throws {
+    @concurrent func keep(_ id: String) async throws {
         for url in [speech(of: id), folder(of: id), root] { try synchronize(url) }
-    }
-
-    /// Removes the folders that belong to no job.
-    func removeAll(but ids: Set<String>) throws {
-        for name in try FileManager.default.contentsOfDirectory(atPath: root.path) where !ids.contains(name) {
-            try FileManager.default.removeItem(at: root.appending(path: name))
-        }
     }
 
     private func synchronize(_ url: URL) throws {

@@ -15,39 +15,64 @@ actor RenderQueue: Service {
     private let lock: FolderLock
     private let store: RenderStore
     private let media: FFmpeg
-    private let engine: @Sendable (String) async throws -> Engine
+    private let avatar: @Sendable (String) async throws -> LoadedAvatar
     private let isSpeaking: @Sendable () async -> Bool
     private let logger: Logger
     private let wakeups: AsyncStream<Void>
     private let wakeup: AsyncStream<Void>.Continuation
     private var running: [String: Task<Void, Never>] = [:]
     private var framesDone: [String: Int] = [:]
+    /// When each client had its last turn, so that they take turns.
+    private var turns: [String: Int] = [:]
+    private var turn = 0
     private var uploads: Set<String> = []
     private var isStopping = false
+    private var isDatabaseBroken = false
 
     /// Opens the queue's folder and database, and puts right what a server that died has left there.
     ///
     /// - Parameters:
     ///   - configuration: Its folder for data, which is created, and its bounds.
     ///   - media: Decodes and encodes.
-    ///   - engine: The engine of the avatar with an id.
+    ///   - avatar: The avatar with an id.
     ///   - isSpeaking: Whether a live session speaks.
     /// - Throws: when the folder or the database cannot be written, or another server uses it.
     init(
         _ configuration: ServerConfiguration, media: FFmpeg, logger: Logger,
-        engine: @escaping @Sendable (String) async throws -> Engine,
+        avatar: @escaping @Sendable (String) async throws -> LoadedAvatar,
         isSpeaking: @escaping @Sendable () async -> Bool
     ) throws {
         let folder = URL(filePath: configuration.data, directoryHint: .isDirectory)
         files = try RenderFiles(root: folder.appending(path: "renders", directoryHint: .isDirectory))
         lock = try FolderLock(folder)
-        store = try RenderStore(at: folder.appending(path: "renders.sqlite"))
-        // Before anybody can upload anything: what belongs to no job is removed.
-        try files.removeAll(but: try store.recover(resultBytes: files.resultBytes))
+        let database = folder.appending(path: "renders.sqlite")
+        let isNew = !FileManager.default.fileExists(atPath: database.path)
+        let old = try files.jobs()
+        guard !isNew || old.isEmpty else {
+            throw VisemeError(
+                .cannotCreate,
+                "The data folder '\(folder.path)' has \(old.count) renders, but no renders.sqlite that says whose they are",
+                hint:
+                    "Restore the database, or move '\(files.root.path)' away, or give the server another --data folder."
+            )
+        }
+        do {
+            store = try RenderStore(at: database)
+            // Before anybody can upload anything: jobs that the database does not know are what a server that died has left.
+            let known = try store.recover(resultBytes: files.resultBytes)
+            for id in old where !known.contains(id) { files.remove(id) }
+        } catch {
+            throw VisemeError(
+                .cannotCreate, "The database '\(database.path)' cannot be used",
+                hint: "Restore it from a backup, or give the server another --data folder.", cause: error)
+        }
+        for name in try files.strangers() {
+            logger.notice("'\(files.root.path)/\(name)' is not a render of this server and is left alone")
+        }
         self.configuration = configuration
         self.media = media
         self.logger = logger
-        self.engine = engine
+        self.avatar = avatar
         self.isSpeaking = isSpeaking
         (wakeups, wakeup) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
@@ -64,7 +89,9 @@ actor RenderQueue: Service {
         for await _ in wakeups.cancelOnGracefulShutdown() {
             do {
                 try await removeExpired()
-                while running.count < configuration.maxRenders, let job = try await store.startNext() {
+                while running.count < configuration.maxRenders, let job = try await store.startNext(after: turns) {
+                    turn += 1
+                    turns[job.owner] = turn
                     running[job.id] = Task { await perform(job) }
                 }
             } catch {
@@ -81,32 +108,55 @@ actor RenderQueue: Service {
         let event: RenderJob.Event
         do {
             try files.removeDrafts(of: job.id)
-            let engine = try await engine(job.avatar)
+            // Held until the end, so that it is known to be in use.
+            let avatar = try await avatar(job.avatar)
+            let engine = avatar.engine
             let frameLimit = configuration.maxRenderSeconds * 25 + 25
             let (yields, isSpeaking) = (configuration.rendersYield, isSpeaking)
             let media = YieldingMedia(media: media, frameLimit: frameLimit) { yields ? await isSpeaking() : false }
             let render = Render(engine: engine, media: media, audio: files.speech(of: job.id))
             let report = try await render.run(to: files.draft(of: job.id)) { framesDone[job.id] = $0 }
-            event = .finish(resultBytes: try files.publish(job.id), frames: report.video.frames)
+            event = .finish(resultBytes: try await files.publish(job.id), frames: report.video.frames)
         } catch is CancellationError {
             event = .suspend
         } catch {
             event = .fail(failure(of: job.id, error))
         }
-        do {
-            // Not cancelled with the render: what has happened must be noted. A job that was removed meanwhile has no row.
-            let noted = Task { try await store.update(job.id, event) }
-            if try await noted.value == nil { files.remove(job.id) }
-        } catch {
-            logger.error("Render job \(job.id) cannot be noted as \(event): \(error)")
-        }
+        // Not cancelled with the render: what has happened must be noted.
+        await Task { await note(event, of: job.id) }.value
         running[job.id] = nil
         framesDone[job.id] = nil
         if !isStopping { wakeup.yield() }
     }
 
+    /// Writes down how a job ended, again and again while the disk is full or the database is locked. A job that was removed
+    /// meanwhile has no row.
+    private func note(_ event: RenderJob.Event, of id: String) async {
+        var wait = Duration.milliseconds(500)
+        while true {
+            do {
+                if try await store.update(id, event) == nil { files.remove(id) }
+                isDatabaseBroken = false
+                return
+            } catch {
+                isDatabaseBroken = true
+                logger.error("Render job \(id) cannot be noted as \(event), trying again: \(error)")
+                // The next start finds the job's files and puts the row right.
+                if isStopping { return }
+                try? await Task.sleep(for: wait)
+                wait = min(wait * 2, .seconds(30))
+            }
+        }
+    }
+
+    /// Whether jobs can be accepted: the database answers, and there is room on the disk.
+    func isUsable() async -> Bool {
+        guard !isDatabaseBroken, (try? await store.counts()) != nil else { return false }
+        return files.hasRoom
+    }
+
     private func failure(of id: String, _ error: any Error) -> RenderJob.Failure {
-        logger.warning("Render job \(id) failed: \(error)")
+        logger.info("Render job \(id): \(error)")
         let error = error as? VisemeError ?? VisemeError(.internal, "The render failed", cause: error)
         // The client knows nothing of our folders, and need not.
         let name = "'\(files.speech(of: id).path)'"
@@ -132,6 +182,10 @@ actor RenderQueue: Service {
                 .busy, "\(configuration.maxKeptRenders) render jobs are kept already",
                 hint: "DELETE those that are finished.")
         }
+        guard await files.byteCount() < configuration.maxDataBytes, files.hasRoom else {
+            throw VisemeError(
+                .full, "There is no room for another render", hint: "DELETE those that are finished, or try later.")
+        }
         let id = randomToken(bytes: 16)
         try files.create(id)
         uploads.insert(id)
@@ -156,8 +210,11 @@ actor RenderQueue: Service {
         let job = RenderJob(
             id: id, owner: owner, avatar: avatar, createdAt: Date(), idempotencyKey: key, digest: digest,
             framesTotal: frames)
-        try files.keep(id)
-        switch try await store.add(job, limit: configuration.maxWaitingRenders) {
+        try await files.keep(id)
+        let limits = RenderStore.Limits(
+            jobs: configuration.maxWaitingRenders, jobsOfClient: configuration.maxWaitingRendersPerClient,
+            framesOfClient: configuration.maxWaitingSecondsPerClient * 25)
+        switch try await store.add(job, limits) {
         case .added:
             uploads.remove(id)
             wakeup.yield()
@@ -169,6 +226,11 @@ actor RenderQueue: Service {
         case .full:
             throw VisemeError(
                 .busy, "\(configuration.maxWaitingRenders) render jobs wait already", hint: "Try again later.")
+        case .share:
+            throw VisemeError(
+                .busy,
+                "Your share of the queue is used up: \(configuration.maxWaitingRendersPerClient) jobs with "
+                    + "\(configuration.maxWaitingSecondsPerClient) s of speech", hint: "Wait until some are finished.")
         }
     }
 
@@ -208,7 +270,14 @@ actor RenderQueue: Service {
 
     /// Ends a job if need be, and removes it with its files; says whether there was one.
     func remove(_ id: String) async throws -> Bool {
-        guard try await store.remove(id) else { return false }
+        do {
+            guard try await store.remove(id) else { return false }
+        } catch {
+            // On a full disk a row cannot be removed before its files have made room.
+            guard running[id] == nil, try await store.job(id) != nil else { throw error }
+            files.remove(id)
+            guard try await store.remove(id) else { return false }
+        }
         if let task = running[id] {
             // It removes its files itself when it has stopped.
             task.cancel()

@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -87,10 +88,11 @@ struct RenderRoutes: Sendable {
         let id = try await queue.beginUpload()
         do {
             let upload = try RenderUpload(to: queue.files.speech(of: id))
-            let kind = try await fill(upload, from: request, body)
+            let wish = try await fill(upload, from: request, body)
+            let uploaded = try await upload.finish()
             let (job, isNew) = try await queue.accept(
                 id, avatar: avatar, owner: owner(context), key: key,
-                digest: "\(avatar) \(kind) \(try await upload.finish())")
+                digest: "\(avatar) \(wish ?? "speech \(uploaded)")")
             let framesDone = try await queue.job(job.id)?.framesDone ?? 0
             var response = Response.json(
                 Document(job, framesDone: framesDone), status: isNew ? .accepted : .ok)
@@ -104,31 +106,41 @@ struct RenderRoutes: Sendable {
 
     /// Writes the body to the disk: speech as it is, a text as the configured command speaks it.
     ///
-    /// - Returns: What else makes it this request and no other.
-    private func fill(_ upload: RenderUpload, from request: Request, _ body: BoundedBody) async throws -> String {
+    /// - Returns: What identifies a request for a text; nil for speech, which its bytes identify.
+    private func fill(_ upload: RenderUpload, from request: Request, _ body: BoundedBody) async throws -> String? {
         guard request.headers[.contentType]?.lowercased().hasPrefix("text/plain") ?? false else {
             for try await piece in body { try await upload.append(piece) }
-            return "speech"
+            return nil
         }
+        let words = try await words(in: body)
+        let voice = request.uri.queryParameters.get("voice") ?? configuration.voice
+        try await SpeechCommand(configuration).speak(words, voice: voice) { output in
+            (try await upload.append(contentsOf: output), true)
+        }
+        // Not what was spoken: a program may speak the same text in another way the next time.
+        return "text \(voice) \(SHA256.hash(data: Data(words.utf8)).map { String(format: "%02x", $0) }.joined())"
+    }
+
+    /// The text of a body.
+    ///
+    /// - Throws: `.tooLarge` beyond the limit, `.usage` when it is empty or not UTF-8.
+    private func words(in body: BoundedBody) async throws -> String {
+        let limit = configuration.maxTextCharacters
         var text = ByteBuffer()
         for try await piece in body {
             text.writeImmutableBuffer(piece)
-            guard text.readableBytes <= 4 * configuration.maxTextCharacters else { break }
+            guard text.readableBytes <= 4 * limit else { break }
         }
-        let words = String(buffer: text)
-        guard words.count <= configuration.maxTextCharacters else {
-            throw VisemeError(.tooLarge, "The text has more than \(configuration.maxTextCharacters) characters")
+        guard let words = String(validating: text.readableBytesView, as: UTF8.self) else {
+            throw VisemeError(.usage, "The text is not UTF-8")
         }
-        let voice = request.uri.queryParameters.get("voice")
-        let run = try SpeechCommand(configuration).speak(words, voice: voice)
-        let seconds = configuration.speechCommandSeconds
-        let alarm = Task {
-            try await Task.sleep(for: .seconds(seconds))
-            run.stop()
+        guard words.count <= limit, text.readableBytes <= 4 * limit else {
+            throw VisemeError(.tooLarge, "The text has more than \(limit) characters")
         }
-        defer { alarm.cancel() }
-        try await upload.append(contentsOf: run.output)
-        return "text"
+        guard words.contains(where: { !$0.isWhitespace }) else {
+            throw VisemeError(.usage, "There is nothing to say: the text is empty")
+        }
+        return words
     }
 
     // MARK: Watching

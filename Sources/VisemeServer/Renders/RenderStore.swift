@@ -12,6 +12,15 @@ struct RenderStore: Sendable {
         case conflicting
         /// So many jobs wait already.
         case full
+        /// So many jobs of this client, or so much speech, wait already.
+        case share
+    }
+
+    /// What may wait or run.
+    struct Limits: Sendable {
+        var jobs: Int
+        var jobsOfClient = Int.max
+        var framesOfClient = Int.max
     }
 
     private let pool: DatabasePool
@@ -64,8 +73,8 @@ struct RenderStore: Sendable {
         }
     }
 
-    /// Adds a job, unless its key was used before or `limit` jobs wait or run already.
-    func add(_ job: RenderJob, limit: Int) async throws -> Admission {
+    /// Adds a job, unless its key was used before or too much waits or runs already.
+    func add(_ job: RenderJob, _ limits: Limits) async throws -> Admission {
         try await pool.write { database in
             if let key = job.idempotencyKey,
                 let before = try RenderJob.filter(Column("owner") == job.owner && Column("idempotencyKey") == key)
@@ -73,17 +82,26 @@ struct RenderStore: Sendable {
             {
                 return before.digest == job.digest ? .repeated(before) : .conflicting
             }
-            guard try RenderJob.filter(Self.isOpen).fetchCount(database) < limit else { return .full }
+            guard try RenderJob.filter(Self.isOpen).fetchCount(database) < limits.jobs else { return .full }
+            let own = try RenderJob.filter(Self.isOpen && Column("owner") == job.owner).fetchAll(database)
+            let frames = own.reduce(job.framesTotal) { $0 + $1.framesTotal }
+            guard own.count < limits.jobsOfClient, own.isEmpty || frames <= limits.framesOfClient else { return .share }
             try job.insert(database)
             return .added
         }
     }
 
-    /// Begins the job that has waited longest; nil when none waits.
-    func startNext() async throws -> RenderJob? {
+    /// Begins the job that has waited longest, of the client whose last turn is longest ago; nil when none waits.
+    ///
+    /// - Parameter turns: Numbers of the clients' last turns.
+    func startNext(after turns: [String: Int] = [:]) async throws -> RenderJob? {
         try await pool.write { database in
-            let waiting = RenderJob.filter(Column("state") == RenderJob.State.queued.rawValue)
-            guard let job = try waiting.order(Column.rowID).fetchOne(database) else { return nil }
+            let waiting = RenderJob.filter(Column("state") == RenderJob.State.queued.rawValue).order(Column.rowID)
+            let jobs = try waiting.fetchAll(database)
+            // The first of equal ones: min keeps the order.
+            guard let job = jobs.min(by: { turns[$0.owner, default: 0] < turns[$1.owner, default: 0] }) else {
+                return nil
+            }
             return try Self.update(job, .start, in: database)
         }
     }

@@ -1,47 +1,30 @@
+import Crypto
 import Foundation
 import HTTPTypes
 import Hummingbird
 import Viseme
 
-/// Who may ask, and from where.
+/// Checks the host and the origin of a request, and tells whose request it is.
 struct AccessMiddleware: RouterMiddleware {
     let configuration: ServerConfiguration
 
     func handle(
         _ request: Request, context: ServerContext, next: @concurrent (Request, ServerContext) async throws -> Response
     ) async throws -> Response {
-        try checkHost(request)
-        let origin = try allowedOrigin(of: request)
-        if request.method == .options, let origin, request.headers[.accessControlRequestMethod] != nil {
-            return Response(status: .noContent, headers: Self.crossOrigin(origin))
-        }
         var context = context
-        if needsKey(request) {
-            guard let name = key(of: request) else {
-                throw VisemeError(
-                    .unauthorized, "This address needs an API key", hint: "Send it as: Authorization: Bearer KEY")
-            }
-            context.client = name
-        }
-        var response = try await next(request, context)
-        if let origin { for field in Self.crossOrigin(origin) { response.headers[field.name] = field.value } }
-        return response
+        context.client = client(of: request, at: context.client)
+        try checkHost(request)
+        try checkOrigin(request)
+        return try await next(request, context)
     }
 
-    /// A session's own addresses are opened by its secret, which was given for a key.
-    private func needsKey(_ request: Request) -> Bool {
-        guard !configuration.apiKeys.isEmpty else { return false }
-        let path = request.uri.path
-        return (path.hasPrefix("/v1/") && !path.hasPrefix("/v1/sessions/")) || path == "/metrics"
-    }
-
-    private func key(of request: Request) -> String? {
-        guard let header = request.headers[.authorization], header.lowercased().hasPrefix("bearer ") else { return nil }
-        let digest = ModelFile.sha256(of: Data(header.dropFirst(7).utf8))
-        // All of them are compared, so that the time tells nothing.
-        return configuration.apiKeys.reduce(nil as String?) { found, key in
-            equalInConstantTime(digest, key.sha256.lowercased()) ? key.name : found
+    /// The nearest address that is not a trusted proxy's: what stands further to the left, anybody may have written.
+    private func client(of request: Request, at address: String) -> String {
+        guard configuration.trustedProxies.contains(address), let header = request.headers[.forwardedFor] else {
+            return address
         }
+        let hops = header.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        return hops.last { !configuration.trustedProxies.contains($0) && !$0.isEmpty } ?? address
     }
 
     /// A page of another name that was made to point here must not reach a server without keys.
@@ -56,12 +39,11 @@ struct AccessMiddleware: RouterMiddleware {
         }
     }
 
-    /// The origin of a page elsewhere that may use the server; nil for the server's own, and where there is none.
-    private func allowedOrigin(of request: Request) throws -> String? {
-        guard let origin = request.headers[.origin] else { return nil }
-        if configuration.allowedOrigins.contains(origin) { return origin }
+    /// A page of another origin may use the server only if the origin is allowed.
+    private func checkOrigin(_ request: Request) throws {
+        guard let origin = request.headers[.origin], !configuration.allowedOrigins.contains(origin) else { return }
         let parts = origin.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
-        if parts.count == 3, parts[1].isEmpty, String(parts[2]) == request.head.authority { return nil }
+        if parts.count == 3, parts[1].isEmpty, String(parts[2]) == request.head.authority { return }
         throw VisemeError(
             .forbidden, "Pages of '\(origin)' may not use this server", hint: "Name it in \"allowedOrigins\".")
     }
@@ -72,14 +54,66 @@ struct AccessMiddleware: RouterMiddleware {
         }
         return String(authority[..<colon])
     }
+}
 
-    private static func crossOrigin(_ origin: String) -> HTTPFields {
+/// Checks the API key. It stands on the groups of routes that need one, so that no spelling of a path goes around it.
+struct KeyMiddleware: RouterMiddleware {
+    let keys: [ServerConfiguration.APIKey]
+
+    func handle(
+        _ request: Request, context: ServerContext, next: @concurrent (Request, ServerContext) async throws -> Response
+    ) async throws -> Response {
+        guard !keys.isEmpty else { return try await next(request, context) }
+        guard let name = name(of: request) else {
+            throw VisemeError(
+                .unauthorized, "This address needs an API key", hint: "Send it as: Authorization: Bearer KEY")
+        }
+        var context = context
+        context.client = name
+        return try await next(request, context)
+    }
+
+    private func name(of request: Request) -> String? {
+        guard let header = request.headers[.authorization], header.lowercased().hasPrefix("bearer ") else { return nil }
+        let digest = hexDigest(of: header.dropFirst(7))
+        // All of them are compared, so that the time tells nothing.
+        return keys.reduce(nil as String?) { found, key in
+            equalInConstantTime(digest, key.sha256.lowercased()) ? key.name : found
+        }
+    }
+}
+
+/// Lets the pages of allowed origins read every answer, errors included.
+struct CrossOriginMiddleware: RouterMiddleware {
+    let origins: [String]
+
+    func handle(
+        _ request: Request, context: ServerContext, next: @concurrent (Request, ServerContext) async throws -> Response
+    ) async throws -> Response {
+        guard let origin = request.headers[.origin], origins.contains(origin) else {
+            return try await next(request, context)
+        }
+        let isQuestion = request.method == .options && request.headers[.accessControlRequestMethod] != nil
+        var response = isQuestion ? Response(status: .noContent) : try await next(request, context)
+        for field in Self.headers(for: origin) { response.headers[field.name] = field.value }
+        return response
+    }
+
+    private static func headers(for origin: String) -> HTTPFields {
         [
-            .accessControlAllowOrigin: origin, .vary: "Origin", .accessControlAllowMethods: "GET, POST, DELETE",
+            .accessControlAllowOrigin: origin, .vary: "Origin", .accessControlAllowMethods: "GET, HEAD, POST, DELETE",
             .accessControlAllowHeaders: "Authorization, Content-Type, Idempotency-Key, Range, Viseme-Session-Secret",
+            .accessControlExposeHeaders: "Location, Retry-After, Content-Range, Accept-Ranges, ETag",
             .accessControlMaxAge: "600",
+            // A video element asks without an Origin of its own making; what is allowed here may be shown there.
+            SecurityHeadersMiddleware.resourcePolicy: "cross-origin",
         ]
     }
+}
+
+/// SHA-256 in 64 lower-case hexadecimal digits.
+func hexDigest(of text: some StringProtocol) -> String {
+    SHA256.hash(data: Data(text.utf8)).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
 /// Whether two texts are equal, in a time that depends on their lengths alone.
@@ -117,12 +151,13 @@ struct SecurityHeadersMiddleware: RouterMiddleware {
         return response
     }
 
-    private static func name(_ text: String) -> HTTPField.Name {
-        guard let name = HTTPField.Name(text) else { preconditionFailure("'\(text)' is a header's name") }
-        return name
-    }
-    private static let referrerPolicy = name("Referrer-Policy")
-    private static let permissionsPolicy = name("Permissions-Policy")
-    private static let openerPolicy = name("Cross-Origin-Opener-Policy")
-    private static let resourcePolicy = name("Cross-Origin-Resource-Policy")
+    private static let referrerPolicy = HTTPField.Name.name("Referrer-Policy")
+    private static let permissionsPolicy = HTTPField.Name.name("Permissions-Policy")
+    private static let openerPolicy = HTTPField.Name.name("Cross-Origin-Opener-Policy")
+    static let resourcePolicy = HTTPField.Name.name("Cross-Origin-Resource-Policy")
+}
+
+extension HTTPField.Name {
+    /// The addresses that a request came through, the client's first.
+    static let forwardedFor = name("X-Forwarded-For")
 }

@@ -16,6 +16,8 @@ extension VisemeError.Code {
     static let conflict = VisemeError.Code(rawValue: "conflict")
     /// More than the configuration allows.
     static let tooLarge = VisemeError.Code(rawValue: "too-large")
+    /// There is no room on the disk, or for this server's files on it.
+    static let full = VisemeError.Code(rawValue: "full")
     /// The capacity is used up at the moment.
     static let busy = VisemeError.Code(rawValue: "busy")
 
@@ -31,7 +33,7 @@ extension VisemeError.Code {
         case .busy: .serviceUnavailable
         case .unavailable: .notImplemented
         case .unsupported: .unsupportedMediaType
-        case .cannotCreate: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
+        case .full, .cannotCreate: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
         default: .internalServerError
         }
     }
@@ -47,7 +49,7 @@ struct FailureDocument: Codable, Sendable {
     var error: Failure
 }
 
-/// Turns what was thrown into a response; what is inside of the server stays there.
+/// Turns errors into responses; internal details are logged and not sent to the client.
 struct FailureMiddleware: RouterMiddleware {
     let metrics: Metrics
 
@@ -71,7 +73,7 @@ struct FailureMiddleware: RouterMiddleware {
         switch error {
         case let error as VisemeError:
             (failure, status) = (error, error.code.status)
-            if status == .internalServerError || status.code == 507 {
+            if status == .internalServerError || error.code == .cannotCreate {
                 context.logger.error("\(request.method) \(request.uri.path): \(error)")
                 failure = VisemeError(
                     error.code, "The server failed at this request", hint: "The server's log says why.")
@@ -90,6 +92,8 @@ struct FailureMiddleware: RouterMiddleware {
         let document = FailureDocument(
             error: .init(code: failure.code.rawValue, message: failure.message, hint: failure.hint))
         var response = Response.json(document, status: status)
+        // An answer to HEAD has no body; a client would take it for the next answer.
+        if request.method == .head { response.body = ResponseBody() }
         if failure.code == .busy { response.headers[.retryAfter] = "2" }
         if status == .unauthorized { response.headers[.wwwAuthenticate] = "Bearer" }
         closeIfUnread(request, context, &response)

@@ -14,6 +14,21 @@ actor Session {
         var metrics: Metrics
     }
 
+    /// Sound that came since the last look: an upload that only trickles must not keep others from speaking.
+    private struct SpeechPause {
+        var heard = 0
+        private var since = ContinuousClock.now
+
+        /// Whether hardly any sound came for some seconds; counting begins anew after each such time.
+        mutating func isOver(at now: ContinuousClock.Instant, seconds: Int) -> Bool {
+            guard now - since >= .seconds(seconds) else { return false }
+            // A tenth of what is spoken in that time.
+            let isQuiet = heard < seconds * 1600
+            (heard, since) = (0, now)
+            return isQuiet
+        }
+    }
+
     /// A promise that somebody speaks, until `endSpeech`.
     struct Speech: Sendable {
         fileprivate let number: Int
@@ -41,6 +56,7 @@ actor Session {
     private var speeches: [Int: Int] = [:]
     private var bare: (reader: SampleReader, epoch: Int)?
     private var hasSlot = false
+    private var pause = SpeechPause()
     private var spoken: ContinuousClock.Instant?
     private var state = SessionStatus.State.idle
     private var recent: [ContinuousClock.Instant] = []
@@ -59,7 +75,7 @@ actor Session {
         self.avatar = avatar
         self.client = client
         self.around = around
-        secretHash = ModelFile.sha256(of: Data(secret.utf8))
+        secretHash = hexDigest(of: secret)
         var settings = LiveSession.Settings()
         settings.sound = LoadedAvatar.sound
         settings.drawsTemplate = avatar.idleLoop == nil
@@ -69,7 +85,7 @@ actor Session {
 
     /// Whether this is the session's secret.
     nonisolated func isOpened(by secret: String) -> Bool {
-        equalInConstantTime(ModelFile.sha256(of: Data(secret.utf8)), secretHash)
+        equalInConstantTime(hexDigest(of: secret), secretHash)
     }
 
     // MARK: Speaking
@@ -85,19 +101,30 @@ actor Session {
                 .conflict, "Session \(id) is being spoken to already",
                 hint: "Wait for that request to end, or interrupt the session.")
         }
-        if !hasSlot {
-            guard around.slots.take() else {
-                around.metrics.count("refused_total", label: ("reason", "speaking"))
-                throw VisemeError(
-                    .busy, "\(around.slots.capacity) sessions speak already, and more would make all of them stutter")
-            }
-            hasSlot = true
-        }
+        try takeSlot()
         numbers += 1
         speeches[numbers] = epoch
         lastCall = .now
         spoken = spoken ?? (state == .idle ? .now : nil)
         return Speech(number: numbers, epoch: epoch)
+    }
+
+    /// Takes a place among those who speak, unless the session has one.
+    private func takeSlot() throws {
+        guard !hasSlot else { return }
+        guard around.slots.take(for: client) else {
+            around.metrics.count("refused_total", label: ("reason", "speaking"))
+            throw VisemeError(
+                .busy, "As many sessions speak as can, and more would make all of them stutter",
+                hint: "At most \(around.slots.capacity) at once, \(around.slots.share) of one client.")
+        }
+        hasSlot = true
+        pause = SpeechPause()
+    }
+
+    private func giveSlotBack() {
+        if hasSlot { around.slots.giveBack(for: client) }
+        hasSlot = false
     }
 
     /// Ends what `beginSpeech` began.
@@ -117,8 +144,11 @@ actor Session {
                 hint: "Send it in parts.")
         }
         guard samples.allSatisfy(\.isFinite), sound.allSatisfy(\.isFinite) else {
-            throw VisemeError(.badData, "The speech has samples that are no numbers")
+            throw VisemeError(.badData, "The speech has NaN or infinite samples")
         }
+        // It may have been lost while no sound came.
+        if speech.epoch == (await live.epoch) { try takeSlot() }
+        pause.heard += samples.count
         return try await live.push(samples, sound: sound, epoch: speech.epoch)
     }
 
@@ -234,9 +264,15 @@ actor Session {
     /// Gives one unit after the other until the session ends.
     func run() async throws {
         defer { close() }
-        while let unit = try await live.next() {
-            try await give(unit)
-            await look(at: unit)
+        do {
+            while let unit = try await live.next() {
+                try await give(unit)
+                await look(at: unit)
+            }
+        } catch {
+            // Who speaks into it waits for units that nobody takes any more.
+            await end()
+            throw error
         }
         if !viewers.isEmpty, let encoder {
             let rest = try await encoder.finishSound()
@@ -248,8 +284,7 @@ actor Session {
 
     private func close() {
         state = .ended
-        if hasSlot { around.slots.giveBack() }
-        hasSlot = false
+        giveSlotBack()
         let last = SessionStatus(
             state: .ended, fps: 0, units: units, dropped: counted.dropped, late: counted.late, starved: counted.starved,
             queuedSeconds: 0, viewers: 0)
@@ -329,10 +364,8 @@ actor Session {
         let isHole = !unit.isSpeech && unit.frame == nil && unit.templatePosition == nil
         let next: SessionStatus.State =
             unit.isSpeech ? .speaking : isHole && hasSpeech && state != .idle ? .waiting : .idle
-        if next == .idle, hasSlot, speeches.isEmpty, !hasSpeech {
-            around.slots.giveBack()
-            hasSlot = false
-        }
+        let isPausing = pause.isOver(at: now, seconds: around.configuration.speechPauseSeconds)
+        if hasSlot, !hasSpeech, next == .idle && speeches.isEmpty || next != .speaking && isPausing { giveSlotBack() }
         let isNew = next != state
         state = next
         if isNew || units % 25 == 0 {
@@ -356,6 +389,9 @@ actor Session {
         ] { around.metrics.count(name, by: value) }
         counted = report
     }
+
+    /// Takes note of a call that was refused: who is told to try again still wants the session.
+    func touch() { lastCall = .now }
 
     private func expire(_ now: ContinuousClock.Instant) async {
         guard speeches.isEmpty, state == .idle else { return }

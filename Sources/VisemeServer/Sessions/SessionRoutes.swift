@@ -36,9 +36,11 @@ struct SessionRoutes: Sendable {
     let configuration: ServerConfiguration
 
     /// Adds the routes.
-    func add(to routes: some RouterMethods<ServerContext>) {
+    ///
+    /// - Parameter keyed: Where the route stands that begins a session.
+    func add(to routes: some RouterMethods<ServerContext>, keyed: some RouterMethods<ServerContext>) {
+        keyed.group("v1/sessions").post { request, context in try await create(request, context) }
         let group = routes.group("v1/sessions")
-        group.post { request, context in try await create(request, context) }
         group.delete(":id") { request, context in
             try await find(request, context).end()
             return Response(status: .noContent)
@@ -62,7 +64,7 @@ struct SessionRoutes: Sendable {
         }
         group.get(":id/stream.mp4") { request, context in try await stream(.mp4, request, context) }
         group.get(":id/stream.ts") { request, context in try await stream(.ts, request, context) }
-        group.get(":id/events") { request, context in events(try await find(request, context), context) }
+        group.get(":id/events") { request, context in try await events(find(request, context), context) }
     }
 
     private func create(_ request: Request, _ context: ServerContext) async throws -> Response {
@@ -80,7 +82,9 @@ struct SessionRoutes: Sendable {
 
     private func find(_ request: Request, _ context: ServerContext) async throws -> Session {
         let secret = request.headers[.sessionSecret] ?? request.uri.queryParameters.get("secret")
-        return try await sessions.find(try context.parameters.require("id"), secret: secret)
+        let session = try await sessions.find(try context.parameters.require("id"), secret: secret)
+        await session.touch()
+        return session
     }
 
     private func say(_ request: Request, _ context: ServerContext) async throws -> Response {
@@ -97,7 +101,7 @@ struct SessionRoutes: Sendable {
         let command = try SpeechCommand(configuration)
         let input = SpeechInput(session: session, media: media)
         return Response.json(
-            try await input.say(text, voice: wish.voice, by: command, configuration), status: .accepted)
+            try await input.say(text, voice: wish.voice, by: command), status: .accepted)
     }
 
     // MARK: Watching
@@ -107,7 +111,9 @@ struct SessionRoutes: Sendable {
     ) async throws -> Response {
         let session = try await find(request, context)
         let channel = context.channel
-        let muxer = try LiveMuxer(session.avatar.format, container: container, software: media.software)
+        let muxer = try LiveMuxer(
+            session.avatar.format, container: container, software: media.software,
+            notice: session.avatar.engine.untrainedNotice)
         let (number, reader) = try await session.watch { channel.close(promise: nil) }
         let isMP4 = container == .mp4
         let type = isMP4 ? "video/mp4; codecs=\"\(session.avatar.format.codecs)\"" : "video/mp2t"
@@ -134,10 +140,11 @@ struct SessionRoutes: Sendable {
             })
     }
 
-    private func events(_ session: Session, _ context: ServerContext) -> Response {
+    private func events(_ session: Session, _ context: ServerContext) async throws -> Response {
         let channel = context.channel
+        // Before the answer begins: beyond the limit it is an error, not a stream that is cut off.
+        let (number, reader) = try await session.listen { channel.close(promise: nil) }
         return EventStream.response { writer in
-            let (number, reader) = try await session.listen { channel.close(promise: nil) }
             do {
                 let stream = EventStream()
                 for await status in reader.elements { try await writer.write(try stream.event("status", status)) }

@@ -22,7 +22,7 @@ actor Sessions: Service {
         self.library = library
         self.metrics = metrics
         self.logger = logger
-        slots = SpeakingSlots(configuration.maxSpeaking)
+        slots = SpeakingSlots(configuration.maxSpeaking, share: configuration.maxSpeakingPerClient)
         // As many as there may be sessions.
         (begun, begin) = AsyncStream.makeStream()
     }

@@ -1,5 +1,17 @@
 import Foundation
+import Subprocess
 import Viseme
+
+#if canImport(System)
+    import System
+#else
+    import SystemPackage
+#endif
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// A program that reads text from standard input and writes a WAV file to standard output. No shell is involved, and the text
 /// is never an argument.
@@ -7,6 +19,7 @@ struct SpeechCommand: Sendable {
     private let program: URL
     private let arguments: [String]
     private let defaultVoice: String
+    private let limit: Duration
 
     /// What is taken where none is configured.
     private static let known = [
@@ -25,6 +38,7 @@ struct SpeechCommand: Sendable {
             self.program = program
             arguments = Array(candidate.dropFirst())
             defaultVoice = configuration.voice
+            limit = .seconds(configuration.speechCommandSeconds)
             return
         }
         let names = candidates.compactMap(\.first).joined(separator: "', '")
@@ -42,26 +56,116 @@ struct SpeechCommand: Sendable {
             .first { FileManager.default.isExecutableFile(atPath: $0.path) }
     }
 
-    /// A run of the program.
-    final class Run: Sendable {
-        /// What it writes.
-        let output: FileHandle
-        private let process: Process
-
-        fileprivate init(_ process: Process, _ output: FileHandle) { (self.process, self.output) = (process, output) }
-
-        /// Ends the program if it still runs.
-        func stop() { if process.isRunning { process.terminate() } }
-    }
-
-    /// Begins to speak a text.
+    /// Speaks a text.
+    ///
+    /// The program runs in a process group of its own, which is ended (SIGTERM, after half a second SIGKILL) when the task is
+    /// cancelled, when `read` throws or leaves early, and when it takes too long.
     ///
     /// - Parameters:
     ///   - text: Anything.
     ///   - voice: Letters, digits, "-", "_" and "+"; nil for the configured one.
-    /// - Throws: `.usage` for another voice; `.internal` when the program cannot be started.
-    func speak(_ text: String, voice: String?) throws -> Run {
+    ///   - taken: The duration of the speech that was taken so far. It does not count against the limit: a session takes speech
+    ///     only as fast as it is spoken, and the program waits meanwhile.
+    ///   - read: Reads what the program writes; says whether it read to the end.
+    /// - Throws: `.usage` for another voice; `.badData` when the program fails; `.unavailable` when it takes too long.
+    func speak<Value: Sendable>(
+        _ text: String, voice: String?, taken: @escaping @Sendable () -> Duration = { .zero },
+        _ read: @escaping @Sendable (FileHandle) async throws -> (value: Value, isComplete: Bool)
+    ) async throws -> Value {
         let voice = voice ?? defaultVoice
+        try Self.checkName(voice)
+        let (reading, writing) = try Self.pipeEnds()
+        return try await withThrowingTaskGroup(of: Step<Value>.self) { group in
+            group.addTask { .ended(try await run(text, voice: voice, writing: writing)) }
+            group.addTask { [limit] in
+                let start = ContinuousClock.now
+                while ContinuousClock.now - start < limit + taken() { try await Task.sleep(for: .milliseconds(200)) }
+                return .expired
+            }
+            group.addTask {
+                do {
+                    let (value, isComplete) = try await read(reading)
+                    return .read(value, isComplete: isComplete)
+                } catch {
+                    return .failed(error)
+                }
+            }
+            defer { group.cancelAll() }
+            var read: Value?
+            var failure: (any Error)?
+            var status: TerminationStatus?
+            while let step = try await group.next() {
+                switch step {
+                case .ended(let ended): status = ended
+                case .expired:
+                    throw VisemeError(
+                        .unavailable,
+                        "The text-to-speech program took longer than \(limit / .seconds(1)) s and was ended",
+                        hint: "Say less at once, or set \"speechCommandSeconds\" higher.")
+                case .read(let value, let isComplete):
+                    guard isComplete else { return value }
+                    read = value
+                case .failed(let error):
+                    // What it wrote cannot be read. Whether it failed says more, and it ends now that nobody reads.
+                    failure = error
+                    if error is CancellationError { throw error }
+                }
+                guard let status else { continue }
+                guard status.isSuccess else {
+                    throw VisemeError(
+                        .badData, "The text-to-speech program failed: \(Self.text(status))",
+                        hint: "Does it know the voice '\(voice)'? The text may hold nothing that can be spoken.")
+                }
+                if let failure { throw failure }
+                if let read { return read }
+            }
+            throw CancellationError()
+        }
+    }
+
+    private enum Step<Value: Sendable>: Sendable {
+        case ended(TerminationStatus)
+        case expired
+        case read(Value, isComplete: Bool)
+        case failed(any Error)
+    }
+
+    private func run(_ text: String, voice: String, writing: Int32) async throws -> TerminationStatus {
+        var options = PlatformOptions()
+        options.processGroupID = 0
+        options.teardownSequence = [
+            .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: .milliseconds(500))
+        ]
+        // What the server's own environment holds is nobody's business.
+        let kept = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR"]
+        let environment = ProcessInfo.processInfo.environment.filter { kept.contains($0.key) }
+        do {
+            return try await Subprocess.run(
+                .path(FilePath(program.path)),
+                arguments: Arguments(arguments.map { $0.replacingOccurrences(of: "{voice}", with: voice) }),
+                environment: .custom(
+                    Dictionary(
+                        uniqueKeysWithValues: environment.compactMap { key, value in
+                            Environment.Key(rawValue: key).map { ($0, value) }
+                        })),
+                platformOptions: options, input: .string(text),
+                output: .fileDescriptor(FileDescriptor(rawValue: writing), closeAfterSpawningProcess: true),
+                error: .discarded
+            ).terminationStatus
+        } catch let error as SubprocessError {
+            if Task.isCancelled { throw CancellationError() }
+            throw VisemeError(.internal, "'\(program.path)' cannot be run", cause: error)
+        }
+    }
+
+    private static func text(_ status: TerminationStatus) -> String {
+        switch status {
+        case .exited(let code): "exit status \(code)"
+        case .signaled(let number): "signal \(number)"
+        }
+    }
+
+    private static func checkName(_ voice: String) throws {
         let isName = voice.utf8.allSatisfy { byte in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -73,25 +177,15 @@ struct SpeechCommand: Sendable {
         guard isName, (1...64).contains(voice.utf8.count), !voice.hasPrefix("-") else {
             throw VisemeError(.usage, "'\(voice.prefix(64))' is not the name of a voice")
         }
-        let process = Process()
-        let (input, output) = (Pipe(), Pipe())
-        process.executableURL = program
-        process.arguments = arguments.map { $0.replacingOccurrences(of: "{voice}", with: voice) }
-        // What the server's own environment holds is nobody's business.
-        let kept = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR"]
-        process.environment = ProcessInfo.processInfo.environment.filter { kept.contains($0.key) }
-        process.standardInput = input
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        do {
-            try process.run()
-            // At most some thousand bytes: the pipe takes them without anybody reading.
-            try input.fileHandleForWriting.write(contentsOf: Data(text.utf8))
-            try input.fileHandleForWriting.close()
-        } catch {
-            if process.isRunning { process.terminate() }
-            throw VisemeError(.internal, "'\(program.path)' cannot be run", cause: error)
+    }
+
+    /// A pipe: the end to read from, and the end that the program gets.
+    private static func pipeEnds() throws -> (reading: FileHandle, writing: Int32) {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else {
+            throw VisemeError(.internal, "No pipe can be made: \(String(cString: strerror(errno)))")
         }
-        return Run(process, output.fileHandleForReading)
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return (FileHandle(fileDescriptor: ends[0], closeOnDealloc: true), ends[1])
     }
 }

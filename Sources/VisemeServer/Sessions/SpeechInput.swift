@@ -1,6 +1,7 @@
 import Foundation
 import Hummingbird
 import NIOCore
+import Synchronization
 import Viseme
 import VisemeFFmpeg
 
@@ -94,19 +95,18 @@ struct SpeechInput: Sendable {
 
     /// Says a text.
     func say(
-        _ text: String, voice: String?, by command: SpeechCommand, _ configuration: ServerConfiguration
+        _ text: String, voice: String?, by command: SpeechCommand
     ) async throws -> Receipt {
         try await speaking { speech in
-            let run = try command.speak(text, voice: voice)
-            defer { run.stop() }
-            let patience = Task {
-                // Cancelled as soon as it has begun to speak.
-                guard (try? await Task.sleep(for: .seconds(configuration.speechCommandSeconds))) != nil else { return }
-                run.stop()
-            }
-            defer { patience.cancel() }
-            let outcome = try await Self.speak(from: run.output, into: session, media: media, speech) {
-                patience.cancel()
+            let (session, media, begun) = (session, media, speech)
+            let taken = Mutex(0)
+            let outcome = try await command.speak(text, voice: voice) {
+                .seconds(Double(taken.withLock { $0 }) / 16_000)
+            } _: { output in
+                let outcome = try await Self.speak(from: output, into: session, media: media, begun) { samples in
+                    taken.withLock { $0 = samples }
+                }
+                return (outcome, !outcome.isInterrupted)
             }
             speech = outcome.speech
             return (outcome.isInterrupted, outcome.warnings)
@@ -131,14 +131,15 @@ struct SpeechInput: Sendable {
     }
 
     /// Reads a container from a pipe to its end and pushes it into a session.
+    ///
+    /// - Parameter onPush: Gets the number of samples at 16 kHz that were taken so far.
     private static func speak(
         from pipe: FileHandle, into session: Session, media: FFmpeg, _ begun: Session.Speech,
-        onBegin: @Sendable () -> Void = {}
+        onPush: @Sendable (Int) -> Void = { _ in }
     ) async throws -> (speech: Session.Speech, isInterrupted: Bool, warnings: [String]) {
         // Whoever writes into it learns that nobody reads. It can be closed by now only if reading failed.
         defer { try? pipe.close() }
         let source = try await media.liveSource(from: pipe, sound: LoadedAvatar.sound)
-        onBegin()
         var speech = begun
         do {
             while let (samples, sound) = try await source.read() {
@@ -146,6 +147,7 @@ struct SpeechInput: Sendable {
                     await source.close()
                     return (speech, true, [])
                 }
+                onPush(speech.samples)
             }
         } catch {
             await source.close()

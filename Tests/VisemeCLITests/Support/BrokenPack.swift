@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import VisemeTestSupport
+import VisemeFFmpeg
 @testable import Viseme
 @testable import VisemeModels
 
@@ -53,6 +54,30 @@ struct BrokenPack {
             try data.write(to: url.appending(path: manifest.models[index].file))
             manifest.models[index].sha256 = ModelFile.sha256(of: data)
         }
+    }
+
+    /// Replaces the template by images of its first frames with other colours: (blue, green, red) → the same.
+    func repaint(frames: Int, _ colour: (Int, Int, Int) -> (Int, Int, Int)) async throws {
+        struct Crops: Codable { var squares: [[Int]] }
+        let avatar = try Avatar(contentsOf: url)
+        let template = try await FFmpeg().template(at: avatar.member(avatar.manifest.template), memory: 0)
+        let writer = try await FFmpeg().writer(
+            VideoRequest(url: url.appending(path: "frames"), width: template.width, height: template.height))
+        for index in 0..<frames {
+            var image = try await template.frame(at: index).image()
+            for i in stride(from: 0, to: image.bytes.count, by: 3) {
+                let (blue, green, red) = colour(
+                    Int(image.bytes[i]), Int(image.bytes[i + 1]), Int(image.bytes[i + 2]))
+                (image.bytes[i], image.bytes[i + 1], image.bytes[i + 2]) = (UInt8(blue), UInt8(green), UInt8(red))
+            }
+            try await writer.append(image)
+        }
+        _ = try await writer.finish()
+        let file = url.appending(path: "crops.json")
+        var crops = try JSONDecoder().decode(Crops.self, from: Data(contentsOf: file))
+        crops.squares = Array(crops.squares.prefix(frames))
+        try JSONEncoder().encode(crops).write(to: file)
+        try edit { ($0.template, $0.frames, $0.idle) = ("frames/%06d.png", frames, nil) }
     }
 
     /// Moves every crop square, inside the frame.
@@ -142,6 +167,17 @@ extension ModelGraph {
                 let largest = values.reduce(0) { max($0, abs($1)) }
                 values = randomFloats(values.count, in: -1...1, seed: 7).map { $0 * $0 * $0 * largest }
             }
+        }
+    }
+
+    /// Moves every kernel some way towards noise of the same size.
+    mutating func disturb(_ share: Float) throws {
+        for (index, node) in nodes.enumerated() {
+            guard case .convolution = node.operation, let weight = weights[node.inputs[1]] else { continue }
+            let values = weight.floats()
+            let size = (values.reduce(0) { $0 + $1 * $1 } / Float(values.count)).squareRoot() * Float(3).squareRoot()
+            let noise = randomFloats(values.count, in: -size...size, seed: index)
+            setFloats(of: weight.name, zip(values, noise).map { $0 * (1 - share) + $1 * share })
         }
     }
 

@@ -60,13 +60,14 @@ struct AvatarImporterTests {
     ) async throws {
         var importer = AvatarImporter(
             name: "ada", media: FakeMedia(template: FakeTemplate(frameCount: 12, width: width, height: 30)),
-            describe: { role, url in
+            read: { role, url in
                 guard let data = try? Data(contentsOf: url) else {
                     throw VisemeError(.noInput, "no model at \(url.path)")
                 }
-                return ModelDescription(
+                let description = ModelDescription(
                     role: role, file: url.lastPathComponent, sha256: ModelFile.sha256(of: data), inputs: [], outputs: []
                 )
+                return (description, data)
             })
         importer.models = models
         importer.licence = "CC0-1.0"

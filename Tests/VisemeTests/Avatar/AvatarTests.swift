@@ -195,6 +195,7 @@ struct AvatarTests {
         try await withTemporaryFolder { folder in
             let url = try TestPack().write(into: folder)
             let avatar = try Avatar(contentsOf: url)
+            try FileManager.default.removeItem(at: url.appending(path: "generator.onnx"))
             let missing = #expect(throws: VisemeError.self) { try avatar.model(.generator).read() }
             #expect(missing?.code == .noInput)
             try Data("other".utf8).write(to: url.appending(path: "generator.onnx"))

@@ -225,12 +225,22 @@ actor FakeWriter: VideoWriter {
     func cancel() async { isCancelled = true }
 }
 
+/// A judge whose verdicts are given.
+struct FakeJudge: ModelJudge {
+    var verdicts: [ModelRole: TrainingVerdict] = [:]
+
+    func verdict(on model: ModelFile) async throws -> TrainingVerdict {
+        verdicts[model.description.role] ?? TrainingVerdict(.trained)
+    }
+}
+
 /// An engine of fakes on a pack that is written into `folder`.
 func fakeEngine(
     in folder: URL, backend: FakeBackend = FakeBackend(), media: FakeMedia = FakeMedia(), cores: Int = 2,
-    pack: TestPack = TestPack(), memory: Int = 200_000_000
+    pack: TestPack = TestPack(), memory: Int = 200_000_000, judge: FakeJudge = FakeJudge(), allowUntrained: Bool = false
 ) async throws -> Engine {
     try await Engine(
         Avatar(contentsOf: pack.write(into: folder, name: "\(UUID().uuidString).avatar")), backend: backend,
-        media: media, memory: memory, parallelism: Parallelism(cores: cores))
+        media: media, judge: judge, memory: memory, parallelism: Parallelism(cores: cores),
+        allowUntrained: allowUntrained)
 }

@@ -13,7 +13,8 @@ struct TestPack {
     /// Replaces crops.json.
     var squares: [[Int]]?
 
-    static let sha = String(repeating: "0", count: 64)
+    /// The SHA-256 of the model files: they are empty.
+    static let sha = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
     func json() -> [String: Any] {
         func model(_ role: String, _ file: String) -> [String: Any] {
@@ -42,6 +43,7 @@ struct TestPack {
             to: pack.appending(path: "avatar.json"))
         try JSONSerialization.data(withJSONObject: ["squares": squares ?? defaultSquares])
             .write(to: pack.appending(path: "crops.json"))
+        for file in ["audio_encoder.onnx", "generator.onnx"] { try Data().write(to: pack.appending(path: file)) }
         return pack
     }
 }
