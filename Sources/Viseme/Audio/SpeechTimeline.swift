@@ -1,13 +1,3 @@
-/// One video frame to draw: its number and the feature window that its mouth depends on.
-public struct FrameJob: Sendable, Equatable {
-    /// Frame number; frame k shows audio [k/25, (k+1)/25) s.
-    public var index: Int
-    /// (16, 512) row-major: audio rows index−8 … index+7, zeros outside the speech.
-    public var window: [Float]
-    /// Whether every row of the window hears nothing but digital silence.
-    public var isSilent = false
-}
-
 /// The whole way from samples to feature windows as one value: samples in, encoder windows out, feature rows in, frames out.
 ///
 /// It does no I/O, knows no clock and no model. Offline rendering is this value fed with a file, a live session is this
