@@ -32,7 +32,7 @@ public struct SpeechTimeline: Sendable {
         case tile
     }
 
-    /// The frames wanted; windows that none of them needs are not encoded.
+    /// The frames to produce; windows that they do not need are not encoded.
     public let frames: Range<Int>
     private let featureWindow: FeatureWindow
     private let lookahead: Int
@@ -104,7 +104,7 @@ public struct SpeechTimeline: Sendable {
 
     /// The look-ahead in rows that hears no further than `duration` after a frame's beginning.
     ///
-    /// 452.5 ms and more is all of it; less than 12.5 ms is not possible, for a frame hears its own 40 ms in any case.
+    /// 452.5 ms and more is the full look-ahead; a frame always hears its own 40 ms.
     static func lookahead(within duration: Duration) -> Int {
         let samples = Int((duration / .milliseconds(1) * 16).rounded(.down))
         let reach = windowColumns * MelStream.hopSamples + MelStream.windowSamples / 2 - MelStream.hopSamples
@@ -215,7 +215,7 @@ public struct SpeechTimeline: Sendable {
     }
 
     private func isSilent(at index: Int) -> Bool {
-        // A row that was cut off is no silence.
+        // A row that was cut off does not count as silence.
         (lookahead == Self.fullLookahead || featureWindow == .tile)
             && audioRows(of: index).allSatisfy { r in encoderFrame(r).map { silence[$0 - firstRow] } ?? false }
     }

@@ -1,6 +1,6 @@
 public import Foundation
 
-/// `avatar.json`, format 1: everything that is true of a pack. Nothing is loaded that it does not describe.
+/// `avatar.json`, format 1: the description of a pack. Nothing is loaded that it does not describe.
 public struct AvatarManifest: Sendable, Codable, Equatable {
     /// The order in which a clip's frames are shown.
     public enum TemplateOrder: String, Sendable, Codable, CaseIterable {
@@ -104,7 +104,7 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
     public var colourOrder: ColourOrder
     /// The generator's value range: 0…1.
     public var valueRange: [Double]
-    /// The template frames that may be shown while nobody speaks, first and past-the-last.
+    /// The template frames that may be shown while there is no speech, first and past-the-last.
     public var idle: [Int]?
     /// Ready-made crops, rois and masked rois.
     public var precut: Precut?

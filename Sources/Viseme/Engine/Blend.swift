@@ -1,5 +1,5 @@
-/// How much of a square is drawn: while nobody speaks, a template whose mouth is closed can be shown as it is, and the way
-/// there and back is not a jump.
+/// How much of a square is drawn. While there is no speech, a template with a closed mouth is shown as it is; the change there and
+/// back is gradual.
 enum Blend {
     /// All of it; 0 is the template frame itself.
     static let full = 3

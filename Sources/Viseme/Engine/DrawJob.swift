@@ -1,4 +1,4 @@
-/// A frame to draw, and what is there already.
+/// A frame to draw, with any cached inputs.
 struct DrawJob: Sendable {
     /// Frame number.
     var index: Int

@@ -1,7 +1,7 @@
-/// Says of every frame what need not be done again. It is asked in the frames' order.
+/// Decides which cached results a frame may reuse. It is called in the order of the frames.
 ///
-/// Several frames are drawn at once, and whether an earlier one is finished is a matter of luck, but for those that have
-/// already been given: only these count. So the same frames are drawn the same way every time, and the counters are exact.
+/// Several frames are drawn at once. Only frames that were already delivered count as cached, so the decision does not depend on
+/// timing: the same frames are drawn the same way every time, and the counters are exact.
 struct DrawPlanner {
     private let engine: Engine
     private let first: Int
@@ -19,7 +19,7 @@ struct DrawPlanner {
         self.idle = idle
     }
 
-    /// - Parameter blend: Less than `Blend.full` only while nobody speaks.
+    /// - Parameter blend: Less than `Blend.full` only while there is no speech.
     mutating func plan(_ frame: FrameJob, blend: Int = Blend.full) -> DrawJob {
         let index = engine.avatar.templateIndex(ofFrame: frame.index)
         var job = DrawJob(index: frame.index, templateIndex: index, window: frame.window)

@@ -26,8 +26,8 @@ public struct Engine: Sendable {
     ///
     /// - Parameters:
     ///   - avatar: The pack.
-    ///   - backend: What runs the models.
-    ///   - media: What decodes the template.
+    ///   - backend: Runs the models.
+    ///   - media: Decodes the template.
     ///   - judge: What tells whether the models were ever trained: `WeightJudge()`.
     ///   - memory: Bytes for what is kept of the template: decoded frames, the generator's template features, squares that
     ///     were drawn for silence. 200 MB by default. It changes nothing but the speed.
@@ -73,10 +73,10 @@ public struct Engine: Sendable {
             ? nil : "Made for a test, with models that were not trained: \(untrained.joined(separator: ", "))."
     }
 
-    /// What is kept of the template frames, and why not more.
+    /// Which template features are kept, and why not more.
     public var keeping: TemplateKeeping { generators[0].keeping }
 
-    /// What runs the audio encoder and the generator.
+    /// The runtimes of the audio encoder and the generator.
     public var runtimes: (audioEncoder: RuntimeDescription, generator: RuntimeDescription) {
         (encoder.runtime, generators[0].runtime)
     }

@@ -2,7 +2,7 @@
 public struct Frame: Sendable {
     /// Frame number; it belongs to audio [index/25, (index+1)/25) s.
     public let index: Int
-    /// The whole picture: the template frame with the square on it, or alone while nobody speaks.
+    /// The whole picture: the template frame with the square on it, or alone while there is no speech.
     public let picture: any Picture
     /// Where the mouth was redrawn.
     public let square: CropSquare
@@ -10,11 +10,11 @@ public struct Frame: Sendable {
     public enum Origin: String, Sendable, Codable, CaseIterable {
         /// All of it.
         case generated
-        /// The part that hears the audio; the rest was kept from an earlier frame.
+        /// The audio-dependent part; the rest was kept from an earlier frame.
         case keptFeatures
         /// None of it: the same silence had been drawn on this template frame before.
         case silence
-        /// None of it: nobody speaks, and the template frame is shown as it is.
+        /// None of it: there is no speech, and the template frame is shown as it is.
         case template
     }
 

@@ -2,7 +2,7 @@ import Synchronization
 
 /// The generator's features of the first template frames.
 ///
-/// Which frames are kept is a matter of their number alone, so that the order of work cannot change it.
+/// The frame number alone decides whether a frame is kept, so the order of work does not matter.
 final class KeptFeatures: Sendable {
     private let frames: Int
     private let kept = Mutex<[Int: [Tensor]]>([:])

@@ -35,7 +35,7 @@ public struct Render: Sendable {
         let seconds = range.map {
             Double($0.lowerBound) / Double(manifest.fps)..<Double($0.upperBound) / Double(manifest.fps)
         }
-        // Asked first: an output that cannot be written is known before any work is done.
+        // An output that cannot be written is an error before any frame is drawn.
         var request = VideoRequest(
             url: output, width: manifest.width, height: manifest.height, fps: manifest.fps,
             sound: .init(url: audio, range: seconds), crf: crf, overwrite: overwrite,

@@ -1,4 +1,4 @@
-/// What a render wrote, what ran it, and how long its stages took.
+/// The result of a render: what was written, by which models and runtimes, and how long each stage took.
 public struct RenderReport: Sendable {
     /// A model that took part.
     public struct Model: Sendable, Codable {
@@ -8,7 +8,7 @@ public struct RenderReport: Sendable {
         public var file: String
         /// The SHA-256 that was checked.
         public var sha256: String
-        /// What really ran it.
+        /// The runtime that ran it.
         public var runtime: RuntimeDescription
         /// What its weights say about training.
         public var verdict: TrainingVerdict.Kind
@@ -22,11 +22,11 @@ public struct RenderReport: Sendable {
         public var p95: Double
     }
 
-    /// How often what ran. It depends on the speech, the pack and the memory alone, never on the clock.
+    /// Counts of frames by how they were produced. They depend on the speech, the pack and the memory, never on time.
     public struct Work: Sendable, Codable, Equatable {
         /// Frames for which all of the generator ran.
         public var generated = 0
-        /// Frames for which only the part ran that hears the audio.
+        /// Frames for which only the audio-dependent part of the generator ran.
         public var fromKeptFeatures = 0
         /// Frames that are silent as one before them on the same template frame: nothing ran.
         public var silentReused = 0
@@ -51,11 +51,11 @@ public struct RenderReport: Sendable {
     public var elapsed: Duration
     /// By stage: "template", "crop", "prepare", "generate", "paste", "write".
     public var stages: [String: StageSummary]
-    /// How often what ran.
+    /// Counts of frames by how they were produced.
     public var work: Work
     /// The models.
     public var models: [Model]
-    /// Things that were survived, one sentence each.
+    /// Recoverable problems (warnings), one sentence each.
     public var warnings: [String]
 
     /// Frames a second of wall-clock time.

@@ -6,7 +6,7 @@ public enum Stage: String, Sendable, CaseIterable {
     case crop
     /// Roi, masked roi, tensor, and what the generator computes from them alone.
     case prepare
-    /// The generator's part that hears the audio; all of it where it runs as a whole.
+    /// The generator's audio-dependent part; the whole generator where it runs as a whole.
     case generate
     /// Paste back.
     case paste

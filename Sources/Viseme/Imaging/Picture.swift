@@ -1,6 +1,6 @@
 /// A picture in whatever form its source keeps it, such as the 4:2:0 planes of a video.
 ///
-/// Only the pixels that somebody needs become B G R: most of a template frame goes into the video as it came.
+/// Pixels are converted to B G R only where needed: most of a template frame goes into the video unconverted.
 public protocol Picture: Sendable {
     /// Width in pixels.
     var width: Int { get }
@@ -8,7 +8,7 @@ public protocol Picture: Sendable {
     var height: Int { get }
     /// The bytes that the picture occupies.
     var byteCount: Int { get }
-    /// The pixels of a part, B G R. Any part gives the very pixels that the whole has there.
+    /// The pixels of a part, B G R. A part has the same pixels as the whole picture has there.
     ///
     /// - Parameter area: Inside the picture.
     func image(of area: PixelArea) throws -> Image

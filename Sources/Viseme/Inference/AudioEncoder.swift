@@ -1,6 +1,6 @@
 /// Turns mel windows into feature rows.
 public protocol AudioEncoder: Sendable {
-    /// What runs it.
+    /// The runtime.
     var runtime: RuntimeDescription { get }
 
     /// (count, 1, 80, 16) → (count, 512), both row-major Float32.

@@ -1,6 +1,6 @@
 /// Redraws the mouth of a roi for a feature window.
 public protocol Generator: Sendable {
-    /// What runs it.
+    /// The runtime.
     var runtime: RuntimeDescription { get }
     /// Side of the image in pixels: 320, or 160 for legacy models.
     var imageSize: Int { get }

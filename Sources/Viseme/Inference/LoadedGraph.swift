@@ -1,6 +1,6 @@
 /// A graph that a `GraphLoader` has loaded.
 public protocol LoadedGraph: Sendable {
-    /// What runs it.
+    /// The runtime.
     var runtime: RuntimeDescription { get }
 
     /// Runs it once.

@@ -1,4 +1,4 @@
-/// What runs a model: printed in reports, so that nobody has to guess.
+/// What runs a model: printed in reports.
 public struct RuntimeDescription: Sendable, Equatable, Codable {
     /// "ONNX Runtime".
     public var runtime: String

@@ -1,4 +1,4 @@
-/// What a live session gives: 40 ms, one frame and the sound that belongs to it.
+/// One unit of a live session: 40 ms, one frame and its sound.
 public struct LiveUnit: Sendable {
     /// Its number: it is shown from index/25 s of the session on. Without gaps.
     public let index: Int
@@ -7,7 +7,7 @@ public struct LiveUnit: Sendable {
     /// The picture's number where the template is shown as it is and the session leaves that picture to its caller
     /// (`Settings.drawsTemplate`): `Engine.templateFrame(at:)` draws it.
     public let templatePosition: Int?
-    /// Interleaved, −1…1, in the session's form: always `valuesPerFrame` values. Zeros while nobody speaks.
+    /// Interleaved, −1…1, in the session's form: always `valuesPerFrame` values. Zeros while there is no speech.
     public let sound: [Float]
     /// Whether this is a frame of speech; otherwise the avatar is idle, or waits for the rest of a sentence.
     public let isSpeech: Bool

@@ -38,7 +38,7 @@ public struct TranslatingBackend: InferenceBackend {
         return translated == nil ? generators : generators.map { TranslatedGenerator(generator: $0) }
     }
 
-    /// The package as an ONNX model with the names and shapes that the manifest states; nil for what is no package.
+    /// The package as an ONNX model with the names and shapes that the manifest states; nil for other files.
     private func translate(_ model: ModelFile) throws -> ModelFile? {
         guard model.url.pathExtension == "mlpackage" else { return nil }
         try model.verify()

@@ -138,7 +138,7 @@ public struct OpenedModel: Sendable {
         if head.first == 0x08 || name.hasSuffix(".onnx") { return .onnx }  // the version field of an ONNX model
         throw VisemeError(
             .badData,
-            "'\(name)' is no model that Viseme knows: \(data.count) bytes that begin with \(head.prefix(4).map { String($0, radix: 16) }).",
+            "'\(name)' is not a model that Viseme knows: \(data.count) bytes that begin with \(head.prefix(4).map { String($0, radix: 16) }).",
             hint: "Models are .pth, .safetensors, .onnx files and .mlpackage folders.")
     }
 

@@ -5,7 +5,7 @@ extension ONNXReader.Reading {
         let (steps, zeros, type) = try grid(node)
         guard shapes[data] != nil, steps.count == 1, type == .uint8, let zero = UInt8(exactly: zeros.first ?? 0)
         else {
-            throw VisemeError(.unsupported, "\(title(node)) is no uint8 grid with one step for the whole tensor.")
+            throw VisemeError(.unsupported, "\(title(node)) is not a uint8 grid with one step for the whole tensor.")
         }
         points[node.output[0]] = (data, Grid(step: steps[0], zero: zero))
     }

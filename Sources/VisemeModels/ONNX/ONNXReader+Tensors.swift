@@ -4,7 +4,7 @@ extension Onnx_ValueInfoProto {
     /// Name and shape; a symbolic axis is the batch.
     func tensor() throws -> TensorDescription {
         guard case .tensorType(let tensor)? = type.value, tensor.hasShape else {
-            throw VisemeError(.unsupported, "The input or output '\(name)' is no tensor with a shape.")
+            throw VisemeError(.unsupported, "The input or output '\(name)' is not a tensor with a shape.")
         }
         guard [1, 10].contains(tensor.elemType) else {
             throw VisemeError(

@@ -181,7 +181,7 @@ public enum ONNXReader {
 
         private mutating func read(_ node: Onnx_NodeProto) throws {
             guard node.output.count >= 1, node.domain.isEmpty || node.domain == "ai.onnx" else {
-                throw VisemeError(.unsupported, "\(title(node)) of '\(node.domain)' is no standard ONNX operation.")
+                throw VisemeError(.unsupported, "\(title(node)) of '\(node.domain)' is not a standard ONNX operation.")
             }
             let data = node.input.first.map { resolve($0) } ?? ""
             let output = node.output[0]
@@ -212,7 +212,7 @@ public enum ONNXReader {
 
         private func unknown(_ node: Onnx_NodeProto) -> VisemeError {
             VisemeError(
-                .unsupported, "\(title(node)) is none of the operations of these networks.",
+                .unsupported, "\(title(node)) is not an operation of these networks.",
                 hint:
                     "Viseme reads the audio encoder and the generator of the SyncTalk_2D family. viseme inspect lists what the file has."
             )

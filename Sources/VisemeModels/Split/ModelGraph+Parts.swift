@@ -8,7 +8,7 @@ extension ModelGraph {
         return reached
     }
 
-    /// The tensors that `names` are computed from, these included; what made `stops` is not asked.
+    /// The tensors that `names` are computed from, these included; the search ends at `stops`.
     func ancestors(of names: Set<String>, stoppingAt stops: Set<String> = []) -> Set<String> {
         var needed = names
         for node in nodes.reversed() where needed.contains(node.output) && !stops.contains(node.output) {
@@ -39,7 +39,7 @@ extension ModelGraph {
         return part
     }
 
-    /// What it costs to make `names` without `known`: multiplications, and eight for each value that is read or written.
+    /// The cost of computing `names` when `known` is given: multiplications, and eight for each value that is read or written.
     ///
     /// Eight is what a value cost in ONNX Runtime's profile of these networks; only the proportions matter.
     ///
