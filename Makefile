@@ -26,9 +26,9 @@ demo: build ## Render the default avatar speaking; writes out/demo.mp4
 
 test: setup ## Build and run all tests
 	swift build $(SWIFT_FLAGS) --build-tests
-	swift test $(SWIFT_FLAGS) --skip-build --skip VisemeServerTests
+	scripts/test.sh $(SWIFT_FLAGS) --skip-build --skip VisemeServerTests
 	@# These keep to a clock: one after the other, with the machine to themselves.
-	swift test $(SWIFT_FLAGS) --skip-build --filter VisemeServerTests --no-parallel
+	scripts/test.sh $(SWIFT_FLAGS) --skip-build --filter VisemeServerTests --no-parallel
 
 page: build ## Use the web page in Chromium: speak, watch, interrupt, render (needs chromium)
 	$(PYTHON) -B Tests/Page/page_test.py --viseme $(BINARY) --screenshots out/page

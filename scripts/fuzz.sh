@@ -31,7 +31,7 @@ fuzz() {
         pth) cp "$golden"/checkpoints/*.pth "$seeds" ;;
         npy) cp "$golden"/checkpoints/*.npy "$seeds" ;;
         safetensors) cp "$golden"/checkpoints/*.safetensors "$seeds" ;;
-        onnx) cp "$golden"/narrow.onnx "$golden"/narrow-torch.onnx "$seeds" ;;
+        onnx) cp "$golden"/narrow.onnx "$golden"/narrow-torch.onnx Tests/VisemeONNXTests/Models/generator-int8.onnx "$seeds" ;;
         mlmodel) cp "$golden"/narrow-fp16.mlpackage/Data/com.apple.CoreML/model.mlmodel "$seeds" ;;
         weights) head -c 8192 "$golden"/narrow-fp16.mlpackage/Data/com.apple.CoreML/weights/weight.bin >"$seeds/weight.bin" ;;
         manifest) cp avatars/robin.avatar/avatar.json "$seeds" ;;

@@ -19,7 +19,9 @@ import hashlib
 import json
 import math
 import os
+import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -270,6 +272,13 @@ def average(parameters, elapsed, workers):
     return float(flat[-1])
 
 
+def save(value, path: Path) -> None:
+    """Writes a checkpoint under another name first: stopped at any moment, the old one or the new one is there, whole."""
+    scratch = path.with_suffix(".part")
+    torch.save(value, scratch)
+    os.replace(scratch, path)
+
+
 def train(rank: int, a) -> None:
     torch.set_num_threads(1 if a.workers > 1 else a.threads)
     cv2.setNumThreads(1)
@@ -301,6 +310,10 @@ def train(rank: int, a) -> None:
     optimizer = torch.optim.AdamW(train_parameters, lr=1e-3, betas=(.9, .99), weight_decay=1e-3, fused=True)
     if resumed:
         optimizer.load_state_dict(saved["optimizer"])
+        if head is not None:
+            if saved.get("head") is None:
+                sys.exit(f"{path} has no head: an earlier version of this script wrote it. Begin the joint phase anew with --restart.")
+            head.load_state_dict(saved["head"])
     rng = np.random.default_rng([SEED, rank, PHASES.index(a.phase), step])
     rows = Rows(rank, a.workers) if a.phase != "picture" else None
     data = Windows(rng, rows) if a.phase == "audio" else Pictures(rng, rows)
@@ -389,16 +402,19 @@ def train(rank: int, a) -> None:
             last_save = time.time()
             state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
             note = dict(done, **{a.phase: {"steps": step, "samples": step * a.workers * BATCH[a.phase], "minutes": round(spent / 60, 1)}})
-            torch.save({"model": state, "optimizer": optimizer.state_dict(), "step": step, "spent": spent, "phase": a.phase, "done": note, "channels": list(channels)},
-                       path.with_suffix(".part"))
-            os.replace(path.with_suffix(".part"), path)
+            save({"model": state, "head": None if head is None else head.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": spent,
+                  "phase": a.phase, "done": note, "channels": list(channels)}, path)
             if a.phase == "picture":
-                torch.save(state, work() / "generator.picture.pth")
-            for old in CHECKPOINTS.glob("[0-9]*.pth"):
-                old.unlink()
-            number = sum(v["steps"] for v in note.values())
-            torch.save(state, CHECKPOINTS / f"{number}.pth")
-            (CHECKPOINTS / "training.json").write_text(json.dumps({"channels": list(channels), "seed": SEED, "phases": note, "complete": over and a.phase == "joint"}) + "\n")
+                save(state, work() / "generator.picture.pth")
+            newest = CHECKPOINTS / f"{sum(v['steps'] for v in note.values())}.pth"
+            save(state, newest)
+            for old in CHECKPOINTS.glob("[0-9]*.pth"):               # the new one is on the disk
+                if old != newest:
+                    old.unlink()
+            text = json.dumps({"channels": list(channels), "seed": SEED, "phases": note, "complete": over and a.phase == "joint"}) + "\n"
+            scratch = CHECKPOINTS / "training.json.part"
+            scratch.write_text(text)
+            os.replace(scratch, CHECKPOINTS / "training.json")
         if over:
             break
     if a.workers > 1:

@@ -3,7 +3,7 @@
 /// `message` names the thing (a path, a tensor, a frame) with the expected and the actual value; `hint` is the next action,
 /// ideally a command. Describing an error has no effect. `CancellationError` is never wrapped.
 public struct VisemeError: Error, Sendable {
-    /// A stable, coarse class of failure. A struct, so that new codes break nobody's `switch`.
+    /// A stable, coarse class of failure. A struct, so that a new code does not break a caller's `switch`.
     public struct Code: RawRepresentable, Hashable, Sendable {
         /// The name of the code, as printed in JSON.
         public let rawValue: String
@@ -25,7 +25,7 @@ public struct VisemeError: Error, Sendable {
         public static let cannotCreate = Code(rawValue: "cannot-create")
         /// A result cannot be written to where it was asked for, such as standard output on a full disk.
         public static let cannotWrite = Code(rawValue: "cannot-write")
-        /// A native library failed in a way that is nobody's input's fault.
+        /// A native library failed for a reason other than the input.
         public static let `internal` = Code(rawValue: "internal")
     }
 

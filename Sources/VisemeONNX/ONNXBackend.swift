@@ -51,19 +51,21 @@ public struct ONNXBackend: InferenceBackend {
     }
 
     /// Loads an audio encoder: (B, 1, 80, 16) → (B, 512).
-    public func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
+    @concurrent public func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
         try OnnxAudioEncoder(model, library: library, threads: threads)
     }
 
     /// Loads a generator: (B, 6, S, S) and (B, 32, 16, 16) → (B, 3, S, S).
-    public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
+    @concurrent public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
         try OnnxGenerator(model, library: library, threads: threads)
     }
 }
 
 extension ONNXBackend: GraphLoader {
     /// Loads a graph whose inputs and outputs are Float32, Float16 or UInt8.
-    public func graph(_ model: Data, name: String, threads: Int, optimised: Bool) async throws -> any LoadedGraph {
+    @concurrent public func graph(
+        _ model: Data, name: String, threads: Int, optimised: Bool
+    ) async throws -> any LoadedGraph {
         try OnnxSession(
             model, name: name, library: library, threads: threads, optimised: optimised, takesParts: true)
     }

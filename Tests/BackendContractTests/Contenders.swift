@@ -54,8 +54,9 @@ enum Contender: String, CaseIterable, CustomTestStringConvertible {
     }
 
     func generator(in folder: URL) async throws -> any Generator {
-        try await backend().generator(
-            model(.generator, in: folder), threads: 1, template: TemplateBudget(frames: 5, bytes: 200_000_000))
+        try await backend().generators(
+            model(.generator, in: folder), count: 1, threads: 1,
+            template: TemplateBudget(frames: 5, bytes: 200_000_000))[0]
     }
 }
 

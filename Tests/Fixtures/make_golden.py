@@ -99,11 +99,41 @@ def make_front_end():
     (CORE / "front-end.json").write_text(
         json.dumps({"cases": cases, "htkMaxDifference": float(np.abs(right - wrong_scale).max())}, indent=1) + "\n"
     )
+    make_mel_checks()
     rows = np.random.default_rng(SEED).random((20, 512), np.float32)
     audio = reference.audio_rows(rows)
     facts = [[i, float(reference.feature_window(audio, i).astype(np.float64).sum())] for i in (0, 1, 7, 8, 13, 14, 20, 21, 29, 30)]
     rows.tofile(CORE / "rows.f32")
     (CORE / "rows.json").write_text(json.dumps({"rows": 20, "windowSums": facts}, indent=1) + "\n")
+
+
+def make_mel_checks():
+    """librosa's filter bank, two signals whose mel a reader can predict, and what two well-known ports compute instead."""
+    basis = librosa.filters.mel(sr=16000, n_fft=800, n_mels=80, fmin=55, fmax=7600)  # Float32, mostly zeros
+    first = [int(np.flatnonzero(band)[0]) for band in basis]
+    counts = [int(np.count_nonzero(band)) for band in basis]
+    np.concatenate([band[f : f + c] for band, f, c in zip(basis, first, counts)]).astype("<f4").tofile(CORE / "basis.f32")
+    sine = (0.5 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)).astype(np.float32)
+    impulses = np.zeros(4000, np.float32)
+    impulses[[0, 2000]] = 1, -0.5
+    reference.mel(sine).astype("<f4").tofile(CORE / "sine.mel.f32")
+    reference.mel(impulses).astype("<f4").tofile(CORE / "impulses.mel.f32")
+
+    samples = voice(0.7716875, SEED + 3) / 32768  # "odd"
+    emphasised = np.append(samples[:1], samples[1:] - 0.97 * samples[:-1])
+    frames = np.lib.stride_tricks.sliding_window_view(emphasised, 800)[::200]  # not centred
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(800) / 799)  # symmetric
+    # "go": HTK's scale on 800 points. "short-fft": the right scale, but an FFT of 512 points on a frame of 800 samples.
+    mistakes = {}
+    for name, points, htk in (("go", 800, True), ("short-fft", 512, False)):
+        spectrum = np.abs(np.fft.rfft((frames * hann)[:, :points], points)).T
+        wrong_basis = librosa.filters.mel(sr=16000, n_fft=points, n_mels=80, fmin=55, fmax=7600, htk=htk)
+        level = 20 * np.log10(np.maximum(1e-5, wrong_basis @ spectrum)) - 20
+        wrong = np.clip(8 * ((level + 100) / 100) - 4, -4, 4).astype("<f4")
+        wrong.tofile(CORE / f"wrong-{name}.mel.f32")
+        distance = np.abs(wrong - reference.mel(samples)[:, : wrong.shape[1]])
+        mistakes[name] = {"columns": wrong.shape[1], "largest": float(distance.max()), "mean": float(distance.mean(dtype=np.float64))}
+    (CORE / "mel-checks.json").write_text(json.dumps({"first": first, "counts": counts, "mistakes": mistakes}) + "\n")
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
@@ -244,6 +274,42 @@ def generator(batch="B", image="input", audio="audio", out="output", mouth=True,
     return model(nodes, inputs, [value(out, [batch, 3, side, side])], initializers)
 
 
+def int8_generator(side=16):
+    """A generator in int8 of three convolutions, as `viseme convert --precision int8` writes them: grids, points, steps."""
+    rng = np.random.default_rng(SEED + 20)
+    nodes, weights = [], []
+
+    def snap(name, step, zero):
+        weights.extend([constant(f"{name}.step", np.float32(step)), constant(f"{name}.zero", np.uint8(zero))])
+        grid = [f"{name}.step", f"{name}.zero"]
+        nodes.append(helper.make_node("QuantizeLinear", [name, *grid], [f"{name}.points"]))
+        nodes.append(helper.make_node("DequantizeLinear", [f"{name}.points", *grid], [f"{name}.grid"]))
+        return f"{name}.grid"
+
+    def convolution(name, source, step, channels, filters):
+        points = rng.integers(-127, 128, (filters, channels, 3, 3)).astype(np.int8)
+        steps = np.full(filters, 0.01, np.float32)
+        bias = rng.integers(-999, 1000, filters).astype(np.int32)
+        weights.extend([
+            constant(f"{name}.weight", points), constant(f"{name}.weight.step", steps),
+            constant(f"{name}.weight.zero", np.zeros(filters, np.int8)), constant(f"{name}.bias", bias),
+            constant(f"{name}.bias.step", steps * np.float32(step)), constant(f"{name}.bias.zero", np.zeros(filters, np.int32))])
+        for kind in ("weight", "bias"):
+            whole = f"{name}.{kind}"
+            nodes.append(helper.make_node("DequantizeLinear", [whole, f"{whole}.step", f"{whole}.zero"], [f"{whole}.grid"], axis=0))
+        nodes.append(helper.make_node("Conv", [source, f"{name}.weight.grid", f"{name}.bias.grid"], [name], pads=[1, 1, 1, 1]))
+        return name
+
+    seen = convolution("seen", snap("image", 1 / 255, 0), 1 / 255, 6, 16)
+    nodes.append(helper.make_node("Relu", [seen], ["relu"]))
+    heard = convolution("heard", snap("audio", 0.05, 0), 0.05, 32, 16)
+    nodes.append(helper.make_node("Concat", [snap("relu", 0.1, 0), snap(heard, 0.2, 128)], ["joined"], axis=1))
+    convolution("drawn", snap("joined", 0.2, 128), 0.2, 32, 3)
+    nodes.append(helper.make_node("Sigmoid", ["drawn"], ["mouth"]))
+    inputs = [value("image", ["B", 6, side, side]), value("audio", ["B", 32, 16, 16])]
+    return model(nodes, inputs, [value("mouth", ["B", 3, side, side])], weights)
+
+
 def make_models():
     def write(name, proto, check=True):
         if check:
@@ -256,6 +322,7 @@ def make_models():
     write("generator-static.onnx", generator(batch=1, image="image"))
     write("identity.onnx", generator(mouth=False))
     write("generator-160.onnx", generator(side=160))
+    write("generator-int8.onnx", int8_generator())
     # Broken ones.
     whole = encoder().SerializeToString()
     (MODELS / "broken-truncated.onnx").write_bytes(whole[: len(whole) * 6 // 10])
@@ -374,7 +441,7 @@ def main():
         "# Golden files\n\nMade by `Tests/Fixtures/make_golden.py` (seed "
         f"{SEED}; `make golden`), which also makes the tiny models of\n`VisemeONNXTests/Models` and the tiny pack of "
         "`VisemeCLITests/Golden`. Everything is synthetic and CC0.\n\n"
-        "`*.wav` 16 kHz PCM16 · `*.mel.f32` (80, T) · `rows.f32` (20, 512) · `*.bgr` rows of B G R bytes, listed in the "
+        "`*.wav` 16 kHz PCM16 · `*.mel.f32` (80, T) · `wrong-*` what two ports compute · `basis.f32` 739 weights · `rows.f32` (20, 512) · `*.bgr` rows of B G R bytes, listed in the "
         "`.json` beside them.\nAll numbers are little-endian, row-major.\n\n| made with | version |\n|---|---|\n" + text + "\n"
     )
 

@@ -13,6 +13,17 @@ private let subject = Subject(rawValue: ProcessInfo.processInfo.environment["VIS
 /// The weights that a package's specification is read with.
 private let weights = Data(count: 4096)
 
+/// What loading does with a graph before a runtime sees it.
+private func prepare(_ graph: ModelGraph) throws {
+    _ = try graph.multiplications()
+    let model = ModelDescription(
+        role: .generator, file: "fuzz", sha256: "", inputs: graph.inputs, outputs: graph.outputs)
+    guard let roles = GeneratorRoles(graph, of: model) else { return }
+    for bytes in [1_000_000, 1_000_000_000] {
+        _ = try SplitParts(of: graph, roles, model: model, budget: TemplateBudget(frames: 100, bytes: bytes))
+    }
+}
+
 /// libFuzzer's entry: any bytes may throw, none may trap.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> CInt {
@@ -20,7 +31,7 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     do {
         switch subject {
         case .pth: _ = try PyTorchCheckpoint.read(data, name: "fuzz")
-        case .onnx: _ = try ONNXReader.graph(data, name: "fuzz")
+        case .onnx: try prepare(ONNXReader.graph(data, name: "fuzz"))
         case .mlmodel:
             _ = try MLProgramReader(ModelPackage(specification: data, weights: weights), name: "fuzz").graph()
         case .weights:

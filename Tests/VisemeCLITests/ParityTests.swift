@@ -44,8 +44,9 @@ struct ParityTests {
         return TranslatingBackend(splitting: try ONNXBackend(libraryPath: library))
     }
 
-    /// 1e−3: PyTorch's and ONNX Runtime's convolutions sum in another order, with batch norms folded here and not there.
-    @Test("Feature rows are PyTorch's within 1e−3")
+    /// PyTorch's and ONNX Runtime's convolutions sum in another order, with batch norms folded here and not there: 9e−6 was
+    /// reached, three times as much is allowed.
+    @Test("Feature rows are PyTorch's within 2.7e−5")
     func rows() async throws {
         let (facts, avatar) = try facts()
         let encoder = try await backend().audioEncoder(avatar.model(.audioEncoder), threads: 1)
@@ -58,10 +59,11 @@ struct ParityTests {
         }
         #expect(features.rows.count == facts.rows * 512)
         try #require(features.rows.count == golden.count)
-        #expect(zip(features.rows, golden).reduce(0) { max($0, abs($1.0 - $1.1)) } <= 1e-3)
+        #expect(zip(features.rows, golden).reduce(0) { max($0, abs($1.0 - $1.1)) } <= 2.7e-5)
     }
 
-    @Test("Every one of 100 frames has ≥ 45 dB inside the square")
+    /// 59.9 dB was reached by every frame.
+    @Test("Every one of 100 frames has ≥ 57 dB inside the square")
     func frames() async throws {
         let (facts, avatar) = try facts()
         let engine = try await Engine(avatar, backend: backend(), media: media, judge: WeightJudge())
@@ -84,7 +86,7 @@ struct ParityTests {
             }
             let mean = Double(sum) / Double(frame.square.size * frame.square.size * 3)
             let level = 10 * log10(255 * 255 / max(mean, 1e-9))
-            #expect(level >= 45, "frame \(frame.index)")
+            #expect(level >= 57, "frame \(frame.index)")
             count += 1
         }
         #expect(count == facts.count)

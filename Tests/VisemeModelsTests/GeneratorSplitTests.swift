@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 import Viseme
 import VisemeONNX
@@ -130,8 +131,8 @@ struct GeneratorSplitTests {
         let splitting = SplittingBackend(backend)
         var mouths: [[Float]] = []
         for bytes in [2_000_000, 1_000_000_000] {
-            let generator = try await splitting.generator(
-                subject.model, threads: 1, template: TemplateBudget(frames: 10, bytes: bytes))
+            let generator = try await splitting.generators(
+                subject.model, count: 1, threads: 1, template: TemplateBudget(frames: 10, bytes: bytes))[0]
             #expect(generator.keeping.reason == nil && generator.imageSize == 320)
             mouths.append(try await generator.generate(image: image, audio: audio))
             let features = try await generator.prepare({ image }, kept: nil)
@@ -142,6 +143,66 @@ struct GeneratorSplitTests {
         for mouth in mouths { #expect(mouth == mouths[0], "what is kept changes the mouth") }
         let error = zip(expected, mouths[0]).reduce(0.0) { $0 + pow(Double($1.0 - $1.1), 2) } / Double(expected.count)
         #expect(10 * log10(1 / max(error, 1e-20)) >= 50)
+    }
+
+    /// Loads with another loader after the file is gone.
+    private struct VanishingFile: InferenceBackend, GraphLoader {
+        let runner: ONNXBackend
+        let url: URL
+        let parts: Mutexed
+        var name: String { runner.name }
+
+        func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
+            try await runner.audioEncoder(model, threads: threads)
+        }
+        func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
+            try? FileManager.default.removeItem(at: url)  // gone after the first
+            return try await runner.generator(model, threads: threads)
+        }
+        func graph(_ model: Data, name: String, threads: Int, optimised: Bool) async throws -> any LoadedGraph {
+            try? FileManager.default.removeItem(at: url)  // gone after the first
+            parts.add(model)
+            return try await runner.graph(model, name: name, threads: threads, optimised: optimised)
+        }
+    }
+
+    private final class Mutexed: Sendable {
+        private let state = Mutex<[Data]>([])
+        var all: [Data] { state.withLock { $0 } }
+        func add(_ data: Data) { state.withLock { $0.append(data) } }
+    }
+
+    @Test(
+        "The lanes of one generator share one reading of its file, and draw the same mouths",
+        .enabled(if: Repository.canRunModels), arguments: [true, false])
+    func lanes(isSplit: Bool) async throws {
+        try await withTemporaryFolder { folder in
+            let subject = try subject(.narrow)
+            let url = folder.appending(path: "generator.onnx")
+            try subject.model.read().write(to: url)
+            let loader = VanishingFile(runner: try Narrow.runner(), url: url, parts: Mutexed())
+            let generators = try await SplittingBackend(loader).generators(
+                ModelFile(subject.model.description, at: url), count: 3, threads: 1,
+                template: TemplateBudget(frames: 10, bytes: isSplit ? 2_000_000 : 0))
+            #expect(generators.count == 3 && generators.allSatisfy { ($0.keeping.reason == nil) == isSplit })
+            #expect(loader.parts.all.count == (isSplit ? 9 : 0) && Set(loader.parts.all).count == (isSplit ? 3 : 0))
+            var mouths: [[Float]] = []
+            for generator in generators { mouths.append(try await generator.generate(image: image, audio: audio)) }
+            #expect(mouths[1] == mouths[0] && mouths[2] == mouths[0])
+        }
+    }
+
+    @Test("A tiny generator in int8, a seed of the fuzzer, is read and cut")
+    func tinyInt8() throws {
+        let url = Repository.root.appending(path: "Tests/VisemeONNXTests/Models/generator-int8.onnx")
+        let graph = try ONNXReader.graph(Data(contentsOf: url), name: "int8")
+        #expect(graph.weightSteps.count == 3 && graph.grids.count >= 4)
+        let model = ModelDescription(
+            role: .generator, file: "int8", sha256: "", inputs: graph.inputs, outputs: graph.outputs)
+        let roles = try #require(GeneratorRoles(graph, of: model))
+        let parts = try SplitParts(
+            of: graph, roles, model: model, budget: TemplateBudget(frames: 1, bytes: 1_000_000))
+        #expect(parts?.kept.first?.element == .uint8)
     }
 
     @Test("Blocks in slices compute what they compute as a whole", .enabled(if: Repository.canRunModels))
@@ -173,8 +234,8 @@ struct GeneratorSplitTests {
         let url = Repository.root.appending(path: "Tests/VisemeCLITests/Golden/tiny.avatar")
         let model = try Avatar(contentsOf: url).model(.generator)
         let backend = SplittingBackend(try Narrow.runner())
-        let generator = try await backend.generator(
-            model, threads: 1, template: TemplateBudget(frames: 6, bytes: 1_000_000_000))
+        let generator = try await backend.generators(
+            model, count: 1, threads: 1, template: TemplateBudget(frames: 6, bytes: 1_000_000_000))[0]
         #expect(generator.keeping.frames == 0)
         #expect(generator.keeping.reason?.contains("Slice") == true, "\(generator.keeping.reason ?? "")")
         let plain = try await backend.generator(model, threads: 1)
@@ -191,8 +252,8 @@ struct GeneratorSplitTests {
         let model = ModelFile(
             description, contents: try ONNXWriter.data(subject.graph), madeFrom: URL(filePath: "test.onnx"))
         let error = await #expect(throws: VisemeError.self) {
-            try await SplittingBackend(Narrow.runner()).generator(
-                model, threads: 1, template: TemplateBudget(frames: 1, bytes: 1_000_000_000))
+            try await SplittingBackend(Narrow.runner()).generators(
+                model, count: 1, threads: 1, template: TemplateBudget(frames: 1, bytes: 1_000_000_000))[0]
         }
         #expect(error?.code == .badData)
         #expect(error?.message.contains("the pack says") == true)

@@ -87,4 +87,48 @@ struct GraphTests {
             &network)
         #expect(try graph.shapes()["output"] == [1, 3, size, size])
     }
+
+    @Test("Work beyond all numbers is an error of the file, wherever it is counted")
+    func endlessWork() throws {
+        let x = TensorDescription(name: "x", shape: [.batch, .fixed(1024), .fixed(65536), .fixed(32768)])
+        let layers = (0..<4097).map { i in
+            ModelGraph.Node(
+                .convolution(Convolution(padding: [15, 15, 16, 16])), name: "c\(i)", inputs: ["x", "w"], output: "y\(i)"
+            )
+        }
+        let graph = ModelGraph(
+            inputs: [x], outputs: [], nodes: layers,
+            weights: [
+                "w": try StoredTensor(name: "w", shape: [1, 1024, 32, 32], type: .int8, bytes: Data(count: 1 << 20))
+            ])
+        let shapes = try graph.shapes()
+        #expect(shapes["y0"] == [1, 1, 65536, 32768])
+        let counted = #expect(throws: VisemeError.self) { try graph.multiplications() }
+        #expect(counted?.code == .badData)
+        let cost = #expect(throws: VisemeError.self) {
+            try graph.cost(of: Set(layers.map(\.output)), without: [], shapes: shapes)
+        }
+        #expect(cost?.message.contains("more operations than can be counted") == true)
+    }
+
+    @Test("Weights that several layers share are not filled up once for each of them")
+    func sharedWeights() throws {
+        let x = TensorDescription(name: "x", shape: [.batch, .fixed(8), .fixed(4), .fixed(4)])
+        let nodes: [ModelGraph.Node] = (0..<3).flatMap { i in
+            [
+                ModelGraph.Node(.convolution(Convolution()), name: "a\(i)", inputs: ["x", "w"], output: "a\(i)"),
+                ModelGraph.Node(
+                    .convolution(Convolution()), name: "b\(i)", inputs: ["a\(i)", "v\(i)"], output: "b\(i)"),
+            ]
+        }
+        var weights = ["w": StoredTensor(name: "w", shape: [4, 8, 1, 1], floats: [Float](repeating: 1, count: 32))]
+        for i in 0..<3 {
+            weights["v\(i)"] = StoredTensor(
+                name: "v\(i)", shape: [8, 4, 1, 1], floats: [Float](repeating: 1, count: 32))
+        }
+        let graph = ModelGraph(inputs: [x], outputs: [], nodes: nodes, weights: weights)
+        let padded = graph.withChannels(multipleOf: 16)
+        _ = try padded.shapes()
+        #expect(padded.weights["w"]?.shape == [4, 8, 1, 1])
+    }
 }

@@ -49,7 +49,7 @@ struct PyTorchHostileTests {
         Attack("a network that holds itself", network),
         Attack("a dict with every level twice, 60 levels", laughs),
         Attack("the same list made a dict 3 000 times", ordered),
-        Attack("a name that is no text", [0x4E, 0x4E, 0x93, 0x2E]),
+        Attack("a name that is not text", [0x4E, 0x4E, 0x93, 0x2E]),
         Attack("a call of a call", Array("cos\nsystem\n)R)R.".utf8)),
         Attack("a call of a number", [0x4B, 1, 0x29, 0x52, 0x2E]),
         Attack("state for a tuple", [0x29, 0x7D, 0x62, 0x2E]),

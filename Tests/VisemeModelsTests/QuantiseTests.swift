@@ -69,8 +69,8 @@ struct QuantiseTests {
         let error = zip(exact, whole).reduce(0.0) { $0 + pow(Double($1.0 - $1.1), 2) } / Double(exact.count)
         #expect(error > 0 && 10 * log10(1 / error) > 30, "\(10 * log10(1 / error)) dB against Float32")
         for bytes in [500_000, 2_000_000, 1_000_000_000] {
-            let generator = try await SplittingBackend(backend).generator(
-                model, threads: 1, template: TemplateBudget(frames: 10, bytes: bytes))
+            let generator = try await SplittingBackend(backend).generators(
+                model, count: 1, threads: 1, template: TemplateBudget(frames: 10, bytes: bytes))[0]
             #expect(generator.keeping.reason == nil)
             let features = try await generator.prepare({ image }, kept: nil)
             #expect(features.kept.allSatisfy { $0.slot.element == .uint8 }, "kept in a quarter of the bytes")
@@ -140,6 +140,69 @@ struct QuantiseTests {
                 _ = try await quantiser.run(written, to: folder.appending(path: "twice.avatar"))
             }
             #expect(twice?.message.contains("int8 already") == true)
+        }
+    }
+
+    /// avatar.json as it is on disk.
+    private func manifest(_ pack: URL) throws -> [String: Any] {
+        let data = try Data(contentsOf: pack.appending(path: "avatar.json"))
+        return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+    }
+
+    @Test(
+        "A pack behind links keeps every byte, and its copy the keys that Viseme does not know",
+        .enabled(if: Repository.canRunModels))
+    func linkedPack() async throws {
+        try await withTemporaryFolder { folder in
+            let files = FileManager.default
+            let (original, link) = (folder.appending(path: "original.avatar"), folder.appending(path: "link.avatar"))
+            try PackCopy.make(of: Repository.root.appending(path: "avatars/robin.avatar"), at: original)
+            // The model itself lies behind a link with an absolute path, as a cache would make it.
+            let model = original.appending(path: "generator.onnx")
+            try files.moveItem(at: model, to: original.appending(path: "real.onnx"))
+            try files.createSymbolicLink(at: model, withDestinationURL: original.appending(path: "real.onnx"))
+            var json = try manifest(original)
+            json["futureKey"] = ["a": [1, 2.5, true, NSNull(), "text"] as [Any]]
+            var models = try #require(json["models"] as? [[String: Any]])
+            for index in models.indices { models[index]["futureModelKey"] = index }
+            json["models"] = models
+            try JSONSerialization.data(withJSONObject: json).write(to: original.appending(path: "avatar.json"))
+            try files.createSymbolicLink(at: link, withDestinationURL: original)
+            let before = try files.subpathsOfDirectory(atPath: original.path).sorted().map { path in
+                (path, try? Data(contentsOf: original.appending(path: path)))
+            }
+
+            var quantiser = PackQuantiser(tool: "test", backend: try Narrow.runner(), media: FFmpeg())
+            quantiser.samples = 8
+            let target = folder.appending(path: "int8.avatar")
+            _ = try await quantiser.run(Avatar(contentsOf: link), to: target)
+
+            for (path, data) in before {
+                #expect((try? Data(contentsOf: original.appending(path: path))) == data, "\(path) was changed")
+            }
+            var written = try manifest(target)
+            #expect((written["futureKey"] as? NSDictionary) == (json["futureKey"] as? NSDictionary))
+            #expect((written["provenance"] as? NSDictionary) == (json["provenance"] as? NSDictionary))
+            let rewritten = try #require(written.removeValue(forKey: "models") as? [[String: Any]])
+            #expect(rewritten.map { $0["futureModelKey"] as? Int } == [0, 1])
+            #expect(rewritten.contains { $0["precision"] != nil })
+            #expect(Set(written.keys).union(["models"]) == Set(json.keys))
+            try Avatar(contentsOf: target).verify()
+            let linkType = try files.attributesOfItem(atPath: target.appending(path: "generator.onnx").path)[.type]
+            #expect(linkType as? FileAttributeType == .typeRegular)
+        }
+    }
+
+    @Test("A folder that a link puts into itself is refused")
+    func endlessPack() async throws {
+        try await withTemporaryFolder { folder in
+            let pack = folder.appending(path: "pack")
+            try FileManager.default.createDirectory(at: pack, withIntermediateDirectories: true)
+            try FileManager.default.createSymbolicLink(at: pack.appending(path: "again"), withDestinationURL: pack)
+            let error = #expect(throws: VisemeError.self) {
+                try PackCopy.make(of: pack, at: folder.appending(path: "copy"))
+            }
+            #expect(error?.message.contains("leads back") == true)
         }
     }
 

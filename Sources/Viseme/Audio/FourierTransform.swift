@@ -3,7 +3,7 @@ import Foundation
 /// A complex discrete Fourier transform of one fixed length, in Double (Stockham's self-sorting form, any small factors).
 ///
 /// The front end needs length 800 = 4·4·2·5·5 in double precision, which the platforms' own libraries do not offer alike.
-/// `Tests/VisemeTests/FourierTransformTests.swift` holds the readable O(n²) definition that this equals.
+/// `Tests/VisemeTests/Audio/FourierTransformTests.swift` holds the readable O(n²) definition that this equals.
 struct FourierTransform: Sendable {
     let length: Int
     private let factors: [Int]

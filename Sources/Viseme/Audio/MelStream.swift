@@ -16,9 +16,9 @@ public struct MelStream: Sendable {
     public static let bandCount = 80
     /// Samples between two columns: 12.5 ms.
     public static let hopSamples = 200
-    /// Samples that a column looks at: 50 ms.
+    /// Samples in the STFT window of a column: 50 ms.
     public static let windowSamples = 800
-    /// What every band of digital silence is.
+    /// The value of every band for digital silence.
     public static let silence: Float = -4
     /// The fewest samples that give 16 columns.
     public static let minimumSamples = 3000

@@ -1,4 +1,4 @@
-/// Everything that the networks hear of some speech, all at once: for looking at, and for comparing with a training.
+/// All inputs and outputs of the audio encoder for some speech at once: to inspect, and to compare with a training.
 ///
 /// Memory grows with the audio (about 100 kB a second); rendering does not use this.
 public struct SpeechFeatures: Sendable {

@@ -1,13 +1,3 @@
-/// One video frame to draw: its number and the feature window that its mouth depends on.
-public struct FrameJob: Sendable, Equatable {
-    /// Frame number; frame k shows audio [k/25, (k+1)/25) s.
-    public var index: Int
-    /// (16, 512) row-major: audio rows index−8 … index+7, zeros outside the speech.
-    public var window: [Float]
-    /// Whether every row of the window hears nothing but digital silence.
-    public var isSilent = false
-}
-
 /// The whole way from samples to feature windows as one value: samples in, encoder windows out, feature rows in, frames out.
 ///
 /// It does no I/O, knows no clock and no model. Offline rendering is this value fed with a file, a live session is this
@@ -42,7 +32,7 @@ public struct SpeechTimeline: Sendable {
         case tile
     }
 
-    /// The frames wanted; windows that none of them needs are not encoded.
+    /// The frames to produce; windows that they do not need are not encoded.
     public let frames: Range<Int>
     private let featureWindow: FeatureWindow
     private let lookahead: Int
@@ -114,7 +104,7 @@ public struct SpeechTimeline: Sendable {
 
     /// The look-ahead in rows that hears no further than `duration` after a frame's beginning.
     ///
-    /// 452.5 ms and more is all of it; less than 12.5 ms is not possible, for a frame hears its own 40 ms in any case.
+    /// 452.5 ms and more is the full look-ahead; a frame always hears its own 40 ms.
     static func lookahead(within duration: Duration) -> Int {
         let samples = Int((duration / .milliseconds(1) * 16).rounded(.down))
         let reach = windowColumns * MelStream.hopSamples + MelStream.windowSamples / 2 - MelStream.hopSamples
@@ -225,7 +215,7 @@ public struct SpeechTimeline: Sendable {
     }
 
     private func isSilent(at index: Int) -> Bool {
-        // A row that was cut off is no silence.
+        // A row that was cut off does not count as silence.
         (lookahead == Self.fullLookahead || featureWindow == .tile)
             && audioRows(of: index).allSatisfy { r in encoderFrame(r).map { silence[$0 - firstRow] } ?? false }
     }

@@ -116,7 +116,7 @@ public struct Avatar: Sendable {
         Self.pingPong(index, count: manifest.frames)
     }
 
-    /// Whether the template's own mouth is closed throughout, so that it can be shown as it is while nobody speaks.
+    /// Whether the template's own mouth is closed throughout, so that it can be shown as it is while there is no speech.
     public var isIdleThroughout: Bool { manifest.idle == [0, manifest.frames] }
 
     /// 1, 2, …, n−1, n−2, …, 1, 0, 1, …: period 2(n−1); frame 0 is not first, as in the reference.

@@ -1,6 +1,6 @@
 public import Foundation
 
-/// `avatar.json`, format 1: everything that is true of a pack. Nothing is loaded that it does not describe.
+/// `avatar.json`, format 1: the description of a pack. Nothing is loaded that it does not describe.
 public struct AvatarManifest: Sendable, Codable, Equatable {
     /// The order in which a clip's frames are shown.
     public enum TemplateOrder: String, Sendable, Codable, CaseIterable {
@@ -104,7 +104,7 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
     public var colourOrder: ColourOrder
     /// The generator's value range: 0…1.
     public var valueRange: [Double]
-    /// The template frames that may be shown while nobody speaks, first and past-the-last.
+    /// The template frames that may be shown while there is no speech, first and past-the-last.
     public var idle: [Int]?
     /// Ready-made crops, rois and masked rois.
     public var precut: Precut?
@@ -163,6 +163,28 @@ extension AvatarManifest {
     /// - Throws: when the folder cannot be written.
     public func write(into pack: URL) throws {
         try JSONEncoder.pack.encode(self).write(to: pack.appending(path: "avatar.json"))
+    }
+
+    /// Writes changed values into the `avatar.json` of a pack. Keys that this version of Viseme does not know stay.
+    ///
+    /// - Throws: when the file cannot be read or written.
+    public func update(in pack: URL) throws {
+        let url = pack.appending(path: "avatar.json")
+        let old = try JSONSerialization.jsonObject(with: Data(contentsOf: url))
+        let new = try JSONSerialization.jsonObject(with: JSONEncoder.pack.encode(self))
+        let options: JSONSerialization.WritingOptions = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        try JSONSerialization.data(withJSONObject: Self.overlay(new, on: old), options: options).write(to: url)
+    }
+
+    /// The new value, with the old one's keys that it lacks. Elements of arrays of one length belong together.
+    private static func overlay(_ new: Any, on old: Any) -> Any {
+        if let new = new as? [String: Any], let old = old as? [String: Any] {
+            return old.merging(new) { overlay($1, on: $0) }
+        }
+        if let new = new as? [Any], let old = old as? [Any], new.count == old.count {
+            return zip(new, old).map { overlay($0, on: $1) }
+        }
+        return new
     }
 }
 

@@ -22,12 +22,12 @@ public struct Engine: Sendable {
     /// Closed mouths by template frame, for all live sessions.
     let idleSquares = SilentSquares()
 
-    /// Loads the avatar's models and opens its template.
+    /// Loads the avatar's models and opens its template, off the caller's actor.
     ///
     /// - Parameters:
     ///   - avatar: The pack.
-    ///   - backend: What runs the models.
-    ///   - media: What decodes the template.
+    ///   - backend: Runs the models.
+    ///   - media: Decodes the template.
     ///   - judge: What tells whether the models were ever trained: `WeightJudge()`.
     ///   - memory: Bytes for what is kept of the template: decoded frames, the generator's template features, squares that
     ///     were drawn for silence. 200 MB by default. It changes nothing but the speed.
@@ -48,14 +48,9 @@ public struct Engine: Sendable {
         let (generatorFile, drawn) = try await judge.admit(avatar.model(.generator), allowUntrained: allowUntrained)
         verdicts = [.audioEncoder: heard, .generator: drawn]
         encoder = try await backend.audioEncoder(encoderFile, threads: parallelism.threads)
-        var generators: [any Generator] = []
-        for _ in 0..<parallelism.width {
-            generators.append(
-                try await backend.generator(
-                    generatorFile, threads: parallelism.threads,
-                    template: TemplateBudget(frames: manifest.frames, bytes: budget.features)))
-        }
-        self.generators = generators
+        generators = try await backend.generators(
+            generatorFile, count: parallelism.width, threads: parallelism.threads,
+            template: TemplateBudget(frames: manifest.frames, bytes: budget.features))
         for generator in generators where generator.imageSize != manifest.geometry.roi {
             throw VisemeError(
                 .badData,
@@ -78,10 +73,10 @@ public struct Engine: Sendable {
             ? nil : "Made for a test, with models that were not trained: \(untrained.joined(separator: ", "))."
     }
 
-    /// What is kept of the template frames, and why not more.
+    /// Which template features are kept, and why not more.
     public var keeping: TemplateKeeping { generators[0].keeping }
 
-    /// What runs the audio encoder and the generator.
+    /// The runtimes of the audio encoder and the generator.
     public var runtimes: (audioEncoder: RuntimeDescription, generator: RuntimeDescription) {
         (encoder.runtime, generators[0].runtime)
     }
@@ -125,7 +120,7 @@ public struct Engine: Sendable {
                 durations: clock.durations)
         }
         let area = PatchedPicture.area(of: square, in: template.picture)
-        var patch = try template.picture.image(of: area)
+        var patch = try template.picture.checkedImage(of: area)
         let place = CropSquare(x: square.x - area.x, y: square.y - area.y, size: square.size)
         clock.end(.template)
         let compositor = Compositor(avatar.manifest.geometry)
@@ -155,60 +150,5 @@ public struct Engine: Sendable {
         let origin: Frame.Origin =
             job.silentSquare != nil ? .silence : job.kept != nil ? .keptFeatures : .generated
         return Frame(index: job.index, picture: picture, square: square, origin: origin, durations: clock.durations)
-    }
-}
-
-/// One frame of the talking head.
-public struct Frame: Sendable {
-    /// Frame number; it belongs to audio [index/25, (index+1)/25) s.
-    public let index: Int
-    /// The whole picture: the template frame with the square on it, or alone while nobody speaks.
-    public let picture: any Picture
-    /// Where the mouth was redrawn.
-    public let square: CropSquare
-    /// How much of the generator ran for it.
-    public enum Origin: String, Sendable, Codable, CaseIterable {
-        /// All of it.
-        case generated
-        /// The part that hears the audio; the rest was kept from an earlier frame.
-        case keptFeatures
-        /// None of it: the same silence had been drawn on this template frame before.
-        case silence
-        /// None of it: nobody speaks, and the template frame is shown as it is.
-        case template
-    }
-
-    /// How much of the generator ran.
-    public let origin: Origin
-    /// How long its stages took, waiting included.
-    public let durations: [Stage: Duration]
-
-    /// All pixels of the picture, B G R. They are converted at each call: a few milliseconds for a large frame.
-    public var image: Image { get throws { try picture.image() } }
-}
-
-/// The stages that are timed.
-public enum Stage: String, Sendable, CaseIterable {
-    /// Fetching and decoding the template frame, and the pixels around the square.
-    case template
-    /// The crop square, resized.
-    case crop
-    /// Roi, masked roi, tensor, and what the generator computes from them alone.
-    case prepare
-    /// The generator's part that hears the audio; all of it where it runs as a whole.
-    case generate
-    /// Paste back.
-    case paste
-}
-
-/// Measures consecutive stages.
-private struct StageClock {
-    private(set) var durations: [Stage: Duration] = [:]
-    private var last = ContinuousClock.now
-
-    mutating func end(_ stage: Stage) {
-        let now = ContinuousClock.now
-        durations[stage] = now - last
-        last = now
     }
 }

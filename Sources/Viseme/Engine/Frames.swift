@@ -48,7 +48,8 @@ private struct JobSource {
         timeline = SpeechTimeline(frames: range, featureWindow: engine.avatar.manifest.featureWindow)
     }
 
-    mutating func next() async throws -> FrameJob? {
+    /// Reads and transforms speech; the caller's actor stays free.
+    @concurrent mutating func next() async throws -> FrameJob? {
         while true {
             try Task.checkCancellation()
             if let job = timeline.nextFrame() { return job }

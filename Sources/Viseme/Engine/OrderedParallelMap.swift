@@ -1,7 +1,7 @@
 /// Transforms the elements of a pulled source, several at once, and gives the results in order.
 ///
-/// Never more than `depth` elements are between source and result, so memory is bounded and nothing runs that nobody asked
-/// for. The project's one parallel map. The tasks are children of this object: letting go of it cancels them.
+/// Never more than `depth` elements are between source and result, so memory is bounded and no
+/// work is done in advance. The project's only parallel map. Releasing this object cancels its tasks.
 final class OrderedParallelMap<Element: Sendable, Result: Sendable> {
     private let depth: Int
     private let source: () async throws -> Element?

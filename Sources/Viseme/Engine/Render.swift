@@ -35,7 +35,7 @@ public struct Render: Sendable {
         let seconds = range.map {
             Double($0.lowerBound) / Double(manifest.fps)..<Double($0.upperBound) / Double(manifest.fps)
         }
-        // Asked first: an output that cannot be written is known before any work is done.
+        // An output that cannot be written is an error before any frame is drawn.
         var request = VideoRequest(
             url: output, width: manifest.width, height: manifest.height, fps: manifest.fps,
             sound: .init(url: audio, range: seconds), crf: crf, overwrite: overwrite,
@@ -72,72 +72,5 @@ public struct Render: Sendable {
             await writer.cancel()
             throw error
         }
-    }
-}
-
-/// What a render wrote, what ran it, and how long its stages took.
-public struct RenderReport: Sendable {
-    /// A model that took part.
-    public struct Model: Sendable, Codable {
-        /// What it does.
-        public var role: ModelRole
-        /// Its file.
-        public var file: String
-        /// The SHA-256 that was checked.
-        public var sha256: String
-        /// What really ran it.
-        public var runtime: RuntimeDescription
-        /// What its weights say about training.
-        public var verdict: TrainingVerdict.Kind
-    }
-
-    /// Median and 95th percentile of a stage, in milliseconds a frame.
-    public struct StageSummary: Sendable, Codable {
-        /// Median.
-        public var p50: Double
-        /// 95th percentile.
-        public var p95: Double
-    }
-
-    /// How often what ran. It depends on the speech, the pack and the memory alone, never on the clock.
-    public struct Work: Sendable, Codable, Equatable {
-        /// Frames for which all of the generator ran.
-        public var generated = 0
-        /// Frames for which only the part ran that hears the audio.
-        public var fromKeptFeatures = 0
-        /// Frames that are silent as one before them on the same template frame: nothing ran.
-        public var silentReused = 0
-        /// What is kept of the template frames.
-        public var template: TemplateKeeping
-
-        init(template: TemplateKeeping) { self.template = template }
-
-        mutating func count(_ frame: Frame) {
-            switch frame.origin {
-            case .generated: generated += 1
-            case .keptFeatures: fromKeptFeatures += 1
-            case .silence: silentReused += 1
-            case .template: break  // a render has no idle frames
-            }
-        }
-    }
-
-    /// Frames, durations and sound.
-    public var video: VideoReport
-    /// Wall-clock time from opening the audio to the finished file.
-    public var elapsed: Duration
-    /// By stage: "template", "crop", "prepare", "generate", "paste", "write".
-    public var stages: [String: StageSummary]
-    /// How often what ran.
-    public var work: Work
-    /// The models.
-    public var models: [Model]
-    /// Things that were survived, one sentence each.
-    public var warnings: [String]
-
-    /// Frames a second of wall-clock time.
-    public var framesPerSecond: Double {
-        let seconds = elapsed / .seconds(1)
-        return seconds > 0 ? Double(video.frames) / seconds : 0
     }
 }

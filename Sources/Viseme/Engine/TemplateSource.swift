@@ -9,10 +9,12 @@ struct TemplateSource: Sendable {
     }
 
     private let frames: any TemplateReader
+    private let geometry: CropGeometry
     private let precut: (crops: any TemplateReader, rois: any TemplateReader, masked: any TemplateReader)?
 
     init(_ avatar: Avatar, media: any MediaBackend, memory: Int) async throws {
         let manifest = avatar.manifest
+        geometry = manifest.geometry
         func open(_ path: String, _ width: Int, _ height: Int, memory: Int) async throws -> any TemplateReader {
             let reader = try await media.template(at: try avatar.member(path), memory: memory)
             guard reader.frameCount == manifest.frames else {
@@ -43,9 +45,12 @@ struct TemplateSource: Sendable {
     func frame(at index: Int) async throws -> TemplateFrame {
         var result = TemplateFrame(picture: try await frames.frame(at: index))
         if let precut {
-            result.crop = try await precut.crops.frame(at: index).image()
-            result.roi = try await precut.rois.frame(at: index).image()
-            result.masked = try await precut.masked.frame(at: index).image()
+            func image(_ reader: any TemplateReader, _ side: Int) async throws -> Image {
+                try await reader.frame(at: index).checkedImage(of: PixelArea(x: 0, y: 0, width: side, height: side))
+            }
+            result.crop = try await image(precut.crops, geometry.crop)
+            result.roi = try await image(precut.rois, geometry.roi)
+            result.masked = try await image(precut.masked, geometry.roi)
         }
         return result
     }

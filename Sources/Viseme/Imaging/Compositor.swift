@@ -11,18 +11,24 @@ public struct Compositor: Sendable {
     ///
     /// - Parameter square: Inside the frame.
     public func crop(_ frame: Image, at square: CropSquare) -> Image {
-        CubicResize.resize(
+        precondition(square.fits(width: frame.width, height: frame.height), "the square lies inside the frame")
+        return CubicResize.resize(
             frame, x: square.x, y: square.y, width: square.size, height: square.size, targetWidth: geometry.crop,
             targetHeight: geometry.crop)
     }
 
     /// The crop without its border.
+    ///
+    /// - Parameter crop: Of the geometry's size, as all crops and rois below.
     public func roi(of crop: Image) -> Image {
-        crop.image(of: PixelArea(x: geometry.border, y: geometry.border, width: geometry.roi, height: geometry.roi))
+        requireSize(geometry.crop, of: crop, "crop")
+        return crop.image(
+            of: PixelArea(x: geometry.border, y: geometry.border, width: geometry.roi, height: geometry.roi))
     }
 
     /// The roi with the mask rectangle black.
     public func masked(_ roi: Image) -> Image {
+        requireSize(geometry.roi, of: roi, "roi")
         var result = roi
         for y in geometry.mask[1]..<geometry.mask[3] {
             let row = y * roi.width
@@ -38,6 +44,8 @@ public struct Compositor: Sendable {
     ///   - masked: The masked roi.
     /// - Returns: (6, roi, roi) row-major: B, G, R of the roi, then of the masked roi, each byte / 255.
     public func generatorInput(roi: Image, masked: Image) -> [Float] {
+        requireSize(geometry.roi, of: roi, "roi")
+        requireSize(geometry.roi, of: masked, "masked roi")
         let plane = geometry.roi * geometry.roi
         return [Float](unsafeUninitializedCapacity: 6 * plane) { target, count in
             for (base, image) in [(0, roi), (3 * plane, masked)] {
@@ -57,8 +65,8 @@ public struct Compositor: Sendable {
     ///   - mouth: (3, roi, roi) row-major, B G R in 0…1; ×255 is truncated to a byte, as the reference does.
     ///   - crop: The crop that the mouth was generated for.
     ///   - frame: The template frame.
-    ///   - square: The crop square.
-    /// - Throws: `.badData` when the mouth holds NaN or infinity.
+    ///   - square: The crop square, inside the frame.
+    /// - Throws: `.badData` when the mouth has another size, or holds NaN or infinity.
     public func paste(mouth: [Float], crop: Image, into frame: Image, at square: CropSquare) throws -> Image {
         var result = frame
         Self.place(try self.square(mouth: mouth, crop: crop, size: square.size), in: &result, at: square)
@@ -76,6 +84,8 @@ public struct Compositor: Sendable {
     ///
     /// - Parameter share: How much of the square is seen, 0…1; the rest is the frame.
     static func place(_ drawn: Image, in frame: inout Image, at square: CropSquare, share: Float = 1) {
+        precondition(square.fits(width: frame.width, height: frame.height), "the square lies inside the frame")
+        precondition(drawn.width == square.size && drawn.height == square.size, "the image fills the square")
         let (length, width) = (square.size * 3, frame.width)
         frame.bytes.withUnsafeMutableBufferPointer { target in
             drawn.bytes.withUnsafeBufferPointer { source in
@@ -98,7 +108,13 @@ public struct Compositor: Sendable {
     func fill(_ crop: Image, with mouth: [Float]) throws -> Image {
         let (side, border) = (geometry.roi, geometry.border)
         let plane = side * side
-        precondition(mouth.count == 3 * plane)
+        requireSize(geometry.crop, of: crop, "crop")
+        guard mouth.count == 3 * plane else {
+            throw VisemeError(
+                .badData,
+                "The generator's output has \(mouth.count) values, expected \(3 * plane) (3×\(side)×\(side)).",
+                hint: "The pack's geometry and its generator belong to different model variants.")
+        }
         try mouth.requireFinite("The generator's output")
         var whole = crop
         whole.bytes.withUnsafeMutableBufferPointer { target in
@@ -115,6 +131,13 @@ public struct Compositor: Sendable {
             }
         }
         return whole
+    }
+
+    /// A caller's mistake must not read or write outside of an image.
+    private func requireSize(_ side: Int, of image: Image, _ name: String) {
+        precondition(
+            image.width == side && image.height == side,
+            "the \(name) has \(image.width)×\(image.height) pixels, the geometry says \(side)×\(side)")
     }
 }
 

@@ -55,7 +55,7 @@ extension ModelJudge {
     /// - Parameter allowUntrained: Whether one that was never trained may run, and one that cannot be judged.
     /// - Returns: The model with its checked bytes in memory, and the verdict.
     /// - Throws: `.badData` for a model that was never trained, in whole or in part; otherwise as `verdict(on:)`.
-    public func admit(
+    @concurrent public func admit(
         _ model: ModelFile, allowUntrained: Bool = false
     ) async throws -> (model: ModelFile, verdict: TrainingVerdict) {
         let model = try model.inMemory()

@@ -6,13 +6,13 @@ public struct LivePace: Sendable {
     /// Sleeps until such a time.
     let sleep: @Sendable (Duration) async throws -> Void
 
-    /// 25 units a second by the system's clock, idle frames while nobody speaks.
+    /// 25 units a second by the system's clock, idle frames while there is no speech.
     public static var realTime: LivePace { realTime(by: ContinuousClock()) }
 
     /// 25 units a second by any clock.
     public static func realTime(by clock: some Clock<Duration>) -> LivePace { LivePace(clock, isPaced: true) }
 
-    /// Units as fast as they can be drawn and are asked for, and nothing while nobody speaks.
+    /// Units as fast as they can be drawn and are asked for, and nothing while there is no speech.
     public static var none: LivePace { LivePace(ContinuousClock(), isPaced: false) }
 
     private init(_ clock: some Clock<Duration>, isPaced: Bool) {

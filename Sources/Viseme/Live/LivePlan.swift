@@ -1,7 +1,7 @@
-/// What a session is about to give: pictures in order, each for 40 ms, some of them still being drawn.
+/// The units that a session gives next: pictures in order, 40 ms each, some still being drawn.
 ///
-/// All decisions of a session are made here, by a value that is told the time. Pictures are numbered one after the other
-/// through idleness and speech, and the number says which template frame is shown: so the body never jumps.
+/// Makes all decisions of a session, as a value that is told the time. Pictures are numbered consecutively through idleness and
+/// speech, and the number decides which template frame is shown, so the body never jumps.
 struct LivePlan: Sendable {
     /// A picture to come, with its 40 ms of sound.
     struct Entry: Sendable {
@@ -15,12 +15,12 @@ struct LivePlan: Sendable {
         let isSilent: Bool
         /// In `Blend.full` parts.
         let blend: Int
-        /// nil while nobody speaks.
+        /// nil while there is no speech.
         let speech: (sound: [Float], arrival: Duration, isFirst: Bool)?
         fileprivate(set) var frame: Frame?
         /// It is the template as it is, and not drawn here.
         fileprivate(set) var isTemplate = false
-        /// It could not be ready in time, so it is not drawn.
+        /// It cannot be ready in time, so it is not drawn.
         fileprivate(set) var isDropped = false
         /// The mouth that the next picture starts from; nil when it is closed.
         fileprivate var mouth: [Float]? { isSilent ? nil : window }
@@ -29,14 +29,14 @@ struct LivePlan: Sendable {
     /// What to do next.
     enum Step {
         case give(LiveUnit)
-        /// Something has to happen first; at the latest at this time one looks again.
+        /// Wait for an event, at most until this time.
         case wait(until: Duration?)
         case end
     }
 
     /// Units that may be planned ahead: one second.
     private static let ahead = 25
-    /// Units by which a picture of speech may come late: more would be seen.
+    /// Units by which a picture of speech may come late; more would be visible.
     private static let tolerance = 2
     /// Idle pictures are planned only so far ahead, so that speech need not wait for them.
     private static let idleAhead = 2
@@ -69,7 +69,7 @@ struct LivePlan: Sendable {
     ///
     /// - Parameters:
     ///   - isPaced: Whether units have a time at which they are due, and idleness fills what is not spoken.
-    ///   - fades: Whether the template can be shown as it is while nobody speaks.
+    ///   - fades: Whether the template can be shown as it is while there is no speech.
     ///   - drawsTemplate: Whether pictures of the template as it is are drawn, too.
     ///   - depth: Pictures that may be in work at once.
     ///   - form: The form of the sound.
@@ -83,14 +83,14 @@ struct LivePlan: Sendable {
         self.silence = silence
     }
 
-    /// What was done so far.
+    /// Counters and latencies so far.
     var report: LiveReport {
         var report = counts
         report.latency = timings.summary()
         return report
     }
 
-    /// Whether nothing is being drawn, not even what is not wanted any more.
+    /// Whether nothing is being drawn, cancelled pictures included.
     var isQuiet: Bool { drawing.isEmpty }
 
     /// Whether another unit may be planned.
@@ -119,12 +119,12 @@ struct LivePlan: Sendable {
         return toDraw
     }
 
-    /// Says that somebody will speak: idle pictures that nobody waits for yet make room.
+    /// Announces speech: idle pictures that are not due yet make room.
     ///
     /// - Returns: The numbers of the entries that are not wanted any more.
     mutating func expectSpeech(now: Duration) -> [Int] { removeIdleTail(now: now, downTo: 0) }
 
-    /// Forgets everything planned; the picture that was given last is where the next one goes on.
+    /// Discards everything planned; the next picture continues from the one that was given last.
     mutating func interrupt(now: Duration) -> [Int] {
         defer { entries = [] }
         missed = [:]
@@ -164,7 +164,7 @@ struct LivePlan: Sendable {
 
     /// The window after `window` when nothing more is said: everything after its own frame is silence.
     ///
-    /// What was said stays in the rows before, as in any speech that ends; after eight pictures nothing is left of it.
+    /// The rows before keep the speech, as at the end of any speech; after eight pictures they are silent, too.
     private func closing(_ window: [Float]) -> [Float] {
         let width = SpeechTimeline.rowWidth
         var next = Array(window[width..<9 * width])
@@ -180,7 +180,7 @@ struct LivePlan: Sendable {
     }
     private var lastBlend: Int { last?.blend ?? Blend.full }
 
-    /// Takes idle pictures from the end, if what comes instead can still be in time.
+    /// Removes idle pictures from the end while their replacement can still be in time.
     private mutating func removeIdleTail(now: Duration, downTo blend: Int) -> [Int] {
         var removed: [Int] = []
         while let tail = entries.last, tail.speech == nil, due(after: entries.count - 1) >= now + pace {
@@ -210,7 +210,7 @@ struct LivePlan: Sendable {
 
     // MARK: Giving
 
-    /// The next unit, or what has to be waited for.
+    /// The next unit, or the event to wait for.
     ///
     /// - Parameters:
     ///   - isEnded: Whether no speech will come any more.
@@ -238,7 +238,7 @@ struct LivePlan: Sendable {
         let isTemplate = entry.isTemplate
         if frame == nil, !isTemplate {
             if !entry.isDropped { missed[entry.number] = (counts.units, entry.speech != nil) }
-            // Better a picture that is a little late than none at all.
+            // A picture that is slightly late is better than none.
             if let late, late.isSpeech ? counts.units - late.unit <= Self.tolerance : entry.speech == nil {
                 frame = late.frame
                 missed = missed.filter { $0.value.unit > late.unit }

@@ -1,4 +1,4 @@
-/// A conversation: samples are pushed as they come, units of one frame and its 40 ms of sound are pulled.
+/// A live conversation: the caller pushes samples as they arrive and pulls units of one frame with its 40 ms of sound.
 ///
 /// ```swift
 /// let session = try await LiveSession(engine)
@@ -6,27 +6,27 @@
 /// for try await unit in session.units { show(try unit.frame?.image); play(unit.sound) }
 /// ```
 ///
-/// The frames of an utterance are those of an offline render of the same samples, however they were cut. Between utterances a
+/// The frames of an utterance equal those of an offline render of the same samples, however these were cut. Between utterances a
 /// paced session is idle: the template goes on, its mouth closed, and the generator rests. Everything that waits is bounded:
 /// a producer that is far ahead is suspended in `push`, and nothing is drawn that is not due within a second.
 ///
-/// One consumer; any number of producers, whose samples are taken in the order of their calls.
+/// One consumer; any number of producers: the samples of one call of `push` stay together, calls are served in their order.
 public actor LiveSession {
     /// How a session works.
     public struct Settings: Sendable {
         /// The sound that travels with the frames.
         public var sound = SoundForm.speech
-        /// How far after its own beginning a frame hears, 40 … 452.5 ms: what an utterance is delayed by at least. Less than all
-        /// costs quality; what lies beyond counts as outside of the speech.
+        /// How much audio after its own start a frame uses, 40 … 452.5 ms: the least delay of an utterance. Less than the maximum
+        /// costs quality; audio beyond counts as outside of the speech.
         public var lookahead: Duration = .microseconds(452_500)
         /// The clock.
         public var pace = LivePace.realTime
         /// Speech that may wait to be shown, at least half a second; a producer that is further ahead waits.
         public var buffer: Duration = .seconds(10)
-        /// An utterance whose next samples do not come for so long ends, as if `finish()` had been called.
+        /// An utterance ends when no samples arrive for this long, as if `finish()` had been called.
         public var patience: Duration = .milliseconds(400)
-        /// Whether pictures of the template as it is are drawn. Otherwise a unit names the picture (`templatePosition`), and
-        /// who has it already, or shows nobody, need not decode it.
+        /// Whether pictures of the template as it is are drawn. Otherwise a unit names the picture (`templatePosition`):
+        /// callers who have the picture, or no viewers, need not decode it.
         public var drawsTemplate = true
 
         /// The usual settings.
@@ -51,6 +51,10 @@ public actor LiveSession {
     private var failure: (any Error)?
     private var consumer: CheckedContinuation<Void, Never>?
     private var producers: [CheckedContinuation<Void, Never>] = []
+    /// Calls of `push` that are not done, in their order; the first one's samples are taken.
+    private var pushes: [Int] = []
+    /// Calls of `push` so far.
+    private(set) var pushesBegun = 0
     private var alarm: (time: Duration, task: Task<Void, Never>)?
 
     /// Starts a session.
@@ -85,35 +89,44 @@ public actor LiveSession {
 
     // MARK: Speaking
 
-    /// What was said before an interruption belongs to an older epoch than what is said after it.
+    /// The number of interruptions so far: samples pushed before an interruption belong to an older epoch.
     public var epoch: Int { timeline.epoch }
 
-    /// What was done so far.
+    /// Counters and latencies so far.
     public var report: LiveReport { plan.report }
 
-    /// Whether there is anything left to speak, complete or not.
+    /// Whether speech is left, complete or not.
     public var hasSpeech: Bool { timeline.hasSpeech }
 
     /// Speech that waits to be shown.
     public var queued: Duration { .milliseconds(timeline.queuedSamples / 16) }
 
-    /// Takes samples, and waits while more than the buffer waits to be shown.
+    /// Takes samples, and waits while more than the buffer waits to be shown, or an earlier call is not done.
     ///
     /// - Parameters:
     ///   - samples: Mono, 16 kHz, −1…1, any number: what the mouth follows.
     ///   - sound: The same stretch of sound in the session's form, interleaved: what is given along with the frames. It may
     ///     run ahead of or behind `samples` by what a resampler holds back. nil when the form is 16 kHz mono.
     ///   - epoch: The epoch that these samples belong to; nil for the present one.
-    /// - Returns: Whether everything was taken; false when it was said in an epoch that is over, or after `end()`.
+    /// - Returns: Whether everything was taken; false when the epoch is over, or after `end()`.
     /// - Throws: the error that ended the session; `CancellationError`.
     @discardableResult
     public func push(_ samples: [Float], sound: [Float]? = nil, epoch: Int? = nil) async throws -> Bool {
         precondition(sound != nil || settings.sound == .speech, "the sound must come in the session's form")
         let epoch = epoch ?? timeline.epoch
+        pushesBegun += 1
+        let ticket = pushesBegun
+        pushes.append(ticket)
+        defer {
+            pushes.removeAll { $0 == ticket }
+            resumeProducers()
+        }
         let sound = sound ?? samples
         var (taken, soundTaken) = (0, 0)
         repeat {
-            while epoch == timeline.epoch, !isEnded, timeline.queuedSamples >= bufferSamples {
+            while epoch == timeline.epoch, !isEnded,
+                pushes.first != ticket || timeline.queuedSamples >= bufferSamples
+            {
                 try await room()
             }
             if let failure { throw failure }
@@ -163,7 +176,7 @@ public actor LiveSession {
 
     /// The next unit; nil once the session has ended and everything was given.
     ///
-    /// A paced session gives unit n no earlier than n·40 ms after the first. Whoever asks later gets it at once.
+    /// A paced session gives unit n no earlier than n·40 ms after the first. A later call returns at once.
     ///
     /// - Throws: what a model or the template throws; `CancellationError`. Then the session is over.
     public func next() async throws -> LiveUnit? {
@@ -279,7 +292,7 @@ public actor LiveSession {
             alarm?.task.cancel()
             let sleep = settings.pace.sleep
             let task = Task { @concurrent [weak self] in
-                // Only cancellation ends it early, and then nobody waits for it any more.
+                // Only cancellation ends the sleep early; then there is no waiter.
                 guard (try? await sleep(time)) != nil else { return }
                 await self?.ring(time)
             }
@@ -303,7 +316,7 @@ public actor LiveSession {
         consumer = nil
     }
 
-    /// Suspends a producer until something was given.
+    /// Suspends a producer until something was given, or another call is done.
     private func room() async throws {
         await withTaskCancellationHandler {
             await withCheckedContinuation { producers.append($0) }

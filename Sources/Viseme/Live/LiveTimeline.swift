@@ -1,4 +1,4 @@
-/// What was said to a session and not yet planned: utterances in order, each with its sound.
+/// Speech that was pushed to a session and is not planned yet: utterances in order, each with its sound.
 ///
 /// A value like the `SpeechTimeline` inside it: no clock (times are told), no I/O, no model. However the samples are cut, the
 /// frames are the same.
@@ -30,7 +30,7 @@ struct LiveTimeline: Sendable {
     private var utterances: [Utterance] = []
     private var begun = 0
 
-    /// Counts interruptions: what was said before one belongs to an older epoch.
+    /// The number of interruptions: samples from before one belong to an older epoch.
     private(set) var epoch = 0
 
     init(form: SoundForm, featureWindow: SpeechTimeline.FeatureWindow, lookahead: Int) {
@@ -41,9 +41,9 @@ struct LiveTimeline: Sendable {
 
     /// Whether there is anything to speak, complete or not.
     var hasSpeech: Bool { !utterances.isEmpty }
-    /// Whether frames of the utterance in turn were taken.
+    /// Whether frames of the current utterance were taken.
     var isBegun: Bool { utterances.first.map { $0.taken > 0 } ?? false }
-    /// Whether the utterance in turn goes on, as far as is known, and its next frame lacks samples.
+    /// Whether the current utterance has not ended and its next frame lacks samples.
     var isStarving: Bool { utterances.first.map { !$0.isFinished && $0.arrivals.isEmpty } ?? false }
     /// 16 kHz samples that wait.
     var queuedSamples: Int {
@@ -84,16 +84,16 @@ struct LiveTimeline: Sendable {
         utterances = []
     }
 
-    /// Encoder windows for the next frame of the utterance in turn, if it lacks any, and the utterance's number.
+    /// Encoder windows that the next frame of the current utterance lacks, and the utterance's number.
     ///
-    /// No further ahead: what was encoded and then interrupted would be lost.
+    /// No further ahead: an interruption would discard the work.
     mutating func takeWindows(limit: Int) -> (windows: [Float], count: Int, utterance: Int)? {
         guard let first = utterances.first, !first.speech.isFrameReady else { return nil }
         let (windows, count) = utterances[0].speech.takeWindows(limit: limit)
         return count > 0 ? (windows, count, utterances[0].number) : nil
     }
 
-    /// Takes the encoder's answer; of an utterance that is over or was interrupted it is of no use any more.
+    /// Takes the encoder's rows. Rows of an utterance that has ended or was interrupted are discarded.
     mutating func accept(rows: [Float], utterance: Int) {
         guard utterances.first?.number == utterance else { return }
         utterances[0].speech.accept(rows: rows)

@@ -15,7 +15,7 @@ public struct TranslatingBackend: InferenceBackend {
     public init(splitting backend: any InferenceBackend & GraphLoader) { self.init(SplittingBackend(backend)) }
 
     /// Loads an audio encoder.
-    public func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
+    @concurrent public func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
         guard let translated = try translate(model) else {
             return try await backend.audioEncoder(model, threads: threads)
         }
@@ -23,21 +23,22 @@ public struct TranslatingBackend: InferenceBackend {
     }
 
     /// Loads a generator.
-    public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
+    @concurrent public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
         guard let translated = try translate(model) else { return try await backend.generator(model, threads: threads) }
         return TranslatedGenerator(generator: try await backend.generator(translated, threads: threads))
     }
 
-    /// Loads a generator that may keep what it computes from the template frames alone.
-    public func generator(_ model: ModelFile, threads: Int, template: TemplateBudget) async throws -> any Generator {
-        guard let translated = try translate(model) else {
-            return try await backend.generator(model, threads: threads, template: template)
-        }
-        return TranslatedGenerator(
-            generator: try await backend.generator(translated, threads: threads, template: template))
+    /// Loads generators that may keep what they compute from the template frames alone. They are translated once.
+    @concurrent public func generators(
+        _ model: ModelFile, count: Int, threads: Int, template: TemplateBudget
+    ) async throws -> [any Generator] {
+        let translated = try translate(model)
+        let generators = try await backend.generators(
+            translated ?? model, count: count, threads: threads, template: template)
+        return translated == nil ? generators : generators.map { TranslatedGenerator(generator: $0) }
     }
 
-    /// The package as an ONNX model with the names and shapes that the manifest states; nil for what is no package.
+    /// The package as an ONNX model with the names and shapes that the manifest states; nil for other files.
     private func translate(_ model: ModelFile) throws -> ModelFile? {
         guard model.url.pathExtension == "mlpackage" else { return nil }
         try model.verify()

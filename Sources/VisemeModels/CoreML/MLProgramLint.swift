@@ -42,7 +42,7 @@ struct MLProgramLint {
         for output in block.operations.flatMap(\.outputs) {
             if output.name.isEmpty { remarks.append("a tensor has no name") }
             if !seen.insert(output.name).inserted { remarks.append("two tensors are called '\(output.name)'") }
-            if !Self.isIdentifier(output.name) { remarks.append("'\(output.name)' is no legal identifier") }
+            if !Self.isIdentifier(output.name) { remarks.append("'\(output.name)' is not a legal identifier") }
             if !used.contains(output.name) { remarks.append("nothing uses '\(output.name)'") }
         }
     }
@@ -57,7 +57,7 @@ struct MLProgramLint {
             }
             guard case .blobFileValue(let blob)? = value.value else { continue }
             if blob.offset % 64 != 0 {
-                remarks.append("'\(output.name)' lies at \(blob.offset), which is no multiple of 64")
+                remarks.append("'\(output.name)' lies at \(blob.offset), which is not a multiple of 64")
             }
             guard offsets.insert(blob.offset).inserted, let weights,
                 let tensor = try? value.tensor(output.name, weights: weights)

@@ -43,7 +43,7 @@ struct MLProgramReader {
         operations = Dictionary(grouping: block.operations, by: \.type).mapValues(\.count)
         inputs = try function.inputs.map { input in
             guard case .tensorType(let tensor)? = input.type.type else {
-                throw VisemeError(.unsupported, "The input '\(input.name)' of '\(name)' is no tensor.")
+                throw VisemeError(.unsupported, "The input '\(input.name)' of '\(name)' is not a tensor.")
             }
             return TensorDescription(name: input.name, shape: try tensor.shape(input.name).map { .fixed($0) })
         }
@@ -136,7 +136,7 @@ struct MLProgramReader {
         private func integers(_ key: String, _ operation: MILSpecOperation, default fallback: [Int]) throws -> [Int] {
             guard operation.inputs[key] != nil else { return fallback }
             guard let numbers = value(key, operation)?.numbers else {
-                throw VisemeError(.unsupported, "\(title(operation)): '\(key)' is no constant.")
+                throw VisemeError(.unsupported, "\(title(operation)): '\(key)' is not a constant.")
             }
             return try numbers.map { number in
                 guard let whole = Int(exactly: number) else {
@@ -150,7 +150,7 @@ struct MLProgramReader {
             let name = try data(key, operation)
             if tensors[name] != nil { return name }
             guard let constant = constants[name] else {
-                throw VisemeError(.unsupported, "\(title(operation)): '\(key)' is '\(name)', which is no constant.")
+                throw VisemeError(.unsupported, "\(title(operation)): '\(key)' is '\(name)', which is not a constant.")
             }
             let tensor = try constant.tensor(name, weights: weights)
             guard tensor.type.isFloatingPoint else {
@@ -219,7 +219,7 @@ struct MLProgramReader {
                 try append(.reshape(Array(try type.shape(output).dropFirst())), operation, [data("x", operation)])
             default:
                 throw VisemeError(
-                    .unsupported, "\(title(operation)) is none of the operations of these networks.",
+                    .unsupported, "\(title(operation)) is not an operation of these networks.",
                     hint:
                         "Viseme reads the audio encoder and the generator of the SyncTalk_2D family. viseme inspect lists what the package has."
                 )

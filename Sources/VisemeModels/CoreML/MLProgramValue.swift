@@ -5,7 +5,7 @@ extension MILSpecValue {
     /// Shape and element type of a tensor value.
     func tensorType(_ name: String) throws -> (shape: [Int], type: MILSpecDataType) {
         guard case .tensorType(let tensor)? = type.type else {
-            throw VisemeError(.unsupported, "The value '\(name)' is no tensor.")
+            throw VisemeError(.unsupported, "The value '\(name)' is not a tensor.")
         }
         return (try tensor.shape(name), tensor.dataType)
     }

@@ -49,9 +49,9 @@ public struct Doctor: Sendable {
         do {
             let encoder = try await backend.audioEncoder(try avatar.model(.audioEncoder), threads: 1)
             // In parts where the backend splits it, as a render runs it.
-            let generator = try await backend.generator(
-                try avatar.model(.generator), threads: 1,
-                template: TemplateBudget(frames: avatar.manifest.frames, bytes: 200_000_000))
+            let generator = try await backend.generators(
+                try avatar.model(.generator), count: 1, threads: 1,
+                template: TemplateBudget(frames: avatar.manifest.frames, bytes: 200_000_000))[0]
             let runtime = encoder.runtime
             report.good(
                 .runtime,

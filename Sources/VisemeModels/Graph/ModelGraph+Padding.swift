@@ -15,6 +15,8 @@ extension ModelGraph {
         var graph = self
         for node in nodes {
             guard case .convolution(let convolution) = node.operation, convolution.groups == 1,
+                // Weights that two layers share would be filled up twice.
+                node.inputs[1...].allSatisfy({ readers[$0]?.count == 1 }),
                 let channels = weights[node.inputs[1]]?.shape.first, channels % multiple != 0,
                 let (depthwise, mixing) = block(after: node.output, channels: channels, readers, results)
             else { continue }
@@ -41,7 +43,6 @@ extension ModelGraph {
             switch nodes[index].operation {
             case .relu, .quantise: break
             case .convolution(let convolution) where convolution.groups == channels && channels > 1:
-                // Weights that two layers share would be filled up twice.
                 guard nodes[index].inputs[1...].allSatisfy({ readers[$0]?.count == 1 }) else { return nil }
                 depthwise.append(index)
             case .convolution(let convolution) where convolution.groups == 1:

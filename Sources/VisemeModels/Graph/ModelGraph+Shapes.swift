@@ -120,13 +120,22 @@ extension ModelGraph.Node {
 
 extension ModelGraph {
     /// Multiplications of the convolutions in one run with a batch of one.
+    ///
+    /// - Throws: `.badData` when the graph is not sound, or has too many to be counted.
     public func multiplications() throws -> Int {
         let shapes = try shapes()
-        return nodes.reduce(0) { sum, node in
-            guard case .convolution = node.operation, let made = shapes[node.output],
-                let kernel = shapes[node.inputs[1]]
-            else { return sum }
-            return sum + made.reduce(1, *) * kernel.dropFirst().reduce(1, *)
+        var count = WorkCount()
+        for node in nodes { try count.add(node.multiplications(shapes)) }
+        return count.total
+    }
+}
+
+extension ModelGraph.Node {
+    /// The factors of a convolution's multiplications: what it makes, and the values of one filter. Empty for other operations.
+    func multiplications(_ shapes: [String: [Int]]) -> [Int] {
+        guard case .convolution = operation, let made = shapes[output], let kernel = shapes[inputs[1]] else {
+            return []
         }
+        return made + kernel.dropFirst()
     }
 }

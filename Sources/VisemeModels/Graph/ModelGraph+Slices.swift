@@ -12,7 +12,7 @@ extension ModelGraph {
         let shapes = try shapes()
         var readers: [String: [Node]] = [:]
         for node in nodes { for input in node.inputs { readers[input, default: []].append(node) } }
-        // Tensors that one operation reads, and nobody else sees.
+        // Tensors that exactly one operation reads and that are not outputs.
         let results = Set(outputs.map(\.name))
         let sole = readers.filter { $1.count == 1 && !results.contains($0) }.compactMapValues(\.first)
         var blocks: [String: Block] = [:]  // by the output of the first operation
@@ -32,7 +32,7 @@ extension ModelGraph {
         var inside: Set<String> = []
         for (_, block) in blocks {
             inside.formUnion(block.nodes.map(\.output))
-            // Where the block ended, all of it is computed: everything before is there.
+            // The slices stand where the block ended: everything that they read has been computed there.
             replaced[block.output] = try graph.take(block)
         }
         for node in nodes {
@@ -123,7 +123,7 @@ private struct Block {
 }
 
 extension ModelGraph {
-    /// Float32 weights that nobody else reads, and as many filters as channels.
+    /// Float32 weights that no other operation reads, and as many filters as channels.
     fileprivate func haveWeightsOfTheirOwn(_ block: [Node], _ readers: [String: Node]) -> Bool {
         let names = block.flatMap { Array($0.inputs.dropFirst()) }
         let isSliceable = names.allSatisfy { weights[$0] != nil && readers[$0] != nil && weightSteps[$0] == nil }

@@ -61,7 +61,7 @@ public enum ONNXReader {
     }
 
     /// One pass over the nodes. Shapes are followed for a batch of one, so that what a graph computes about its own shapes is a constant.
-    private struct Reading {
+    struct Reading {
         let model: Onnx_ModelProto
         var graphInputs: [TensorDescription] = []
         var shapes: [String: [Int]] = [:]
@@ -124,7 +124,7 @@ public enum ONNXReader {
             return graph
         }
 
-        private func resolve(_ name: String) -> String {
+        func resolve(_ name: String) -> String {
             var name = name
             var steps = 0
             while let next = alias[name], steps <= alias.count { (name, steps) = (next, steps + 1) }
@@ -158,11 +158,11 @@ public enum ONNXReader {
             return name
         }
 
-        private func title(_ node: Onnx_NodeProto) -> String {
+        func title(_ node: Onnx_NodeProto) -> String {
             "The operation '\(node.name.isEmpty ? node.output.first ?? "?" : node.name)' (\(node.opType))"
         }
 
-        private mutating func append(_ operation: Operation, _ node: Onnx_NodeProto, _ inputs: [String]) throws {
+        mutating func append(_ operation: Operation, _ node: Onnx_NodeProto, _ inputs: [String]) throws {
             let name = node.name.isEmpty ? node.output[0] : node.name
             let made = ModelGraph.Node(operation, name: name, inputs: inputs, output: node.output[0])
             let given = try inputs.map { input in
@@ -181,7 +181,7 @@ public enum ONNXReader {
 
         private mutating func read(_ node: Onnx_NodeProto) throws {
             guard node.output.count >= 1, node.domain.isEmpty || node.domain == "ai.onnx" else {
-                throw VisemeError(.unsupported, "\(title(node)) of '\(node.domain)' is no standard ONNX operation.")
+                throw VisemeError(.unsupported, "\(title(node)) of '\(node.domain)' is not a standard ONNX operation.")
             }
             let data = node.input.first.map { resolve($0) } ?? ""
             let output = node.output[0]
@@ -212,7 +212,7 @@ public enum ONNXReader {
 
         private func unknown(_ node: Onnx_NodeProto) -> VisemeError {
             VisemeError(
-                .unsupported, "\(title(node)) is none of the operations of these networks.",
+                .unsupported, "\(title(node)) is not an operation of these networks.",
                 hint:
                     "Viseme reads the audio encoder and the generator of the SyncTalk_2D family. viseme inspect lists what the file has."
             )
@@ -294,67 +294,6 @@ public enum ONNXReader {
             }
         }
 
-        private mutating func quantise(_ node: Onnx_NodeProto, _ data: String) throws {
-            let (steps, zeros, type) = try grid(node)
-            guard shapes[data] != nil, steps.count == 1, type == .uint8, let zero = UInt8(exactly: zeros.first ?? 0)
-            else {
-                throw VisemeError(.unsupported, "\(title(node)) is no uint8 grid with one step for the whole tensor.")
-            }
-            points[node.output[0]] = (data, Grid(step: steps[0], zero: zero))
-        }
-
-        private mutating func dequantise(_ node: Onnx_NodeProto, _ data: String) throws {
-            let (steps, zeros, _) = try grid(node)
-            if let (source, grid) = points[data] {
-                guard steps == [grid.step], zeros.allSatisfy({ $0 == Float(grid.zero) }) else {
-                    throw VisemeError(.unsupported, "\(title(node)) has another grid than what it reads.")
-                }
-                return try append(.quantise(grid), node, [source])
-            }
-            guard let tensor = initializers[data] else {
-                throw VisemeError(
-                    .unsupported, "\(title(node)) reads '\(data)', which is neither a weight nor quantised.")
-            }
-            let stored = try StoredTensor(tensor)
-            let channels = stored.shape.first ?? 0
-            guard [.int8, .int32].contains(stored.type), channels > 0, zeros.allSatisfy({ $0 == 0 }),
-                node.integer("axis") ?? 0 == 0 || steps.count == 1, [1, channels].contains(steps.count)
-            else {
-                throw VisemeError(
-                    .unsupported,
-                    "\(title(node)) has weights of type \(stored.type.rawValue) with \(steps.count) steps for \(channels) "
-                        + "channels, expected int8 around 0.")
-            }
-            let all = steps.count == 1 ? [Float](repeating: steps[0], count: channels) : steps
-            let each = stored.count / channels
-            let output = node.output[0]
-            var values = stored.floats()
-            for channel in 0..<channels {
-                for i in channel * each..<(channel + 1) * each { values[i] *= all[channel] }
-            }
-            weights[output] = StoredTensor(name: output, shape: stored.shape, floats: values)
-            shapes[output] = stored.shape
-            if stored.type == .int8 { weightSteps[output] = all }
-            gridTensors.insert(data)
-        }
-
-        /// The steps and zeros that a node is given.
-        private mutating func grid(_ node: Onnx_NodeProto) throws -> ([Float], [Float], ElementType) {
-            func stored(_ index: Int) throws -> StoredTensor? {
-                guard index < node.input.count, !node.input[index].isEmpty else { return nil }
-                guard let tensor = initializers[resolve(node.input[index])] else {
-                    throw VisemeError(.unsupported, "\(title(node)) computes its grid instead of storing it.")
-                }
-                gridTensors.insert(tensor.name)
-                return try StoredTensor(tensor)
-            }
-            let (steps, zeros) = (try stored(1)?.floats() ?? [], try stored(2))
-            guard !steps.isEmpty, steps.allSatisfy({ $0.isFinite && $0 > 0 }) else {
-                throw VisemeError(.badData, "\(title(node)) has steps that are not positive numbers.")
-            }
-            return (steps, zeros?.floats() ?? [], zeros?.type ?? .uint8)
-        }
-
         private func convolution(_ node: Onnx_NodeProto) throws -> Convolution {
             let padding = node.integers("pads") ?? [0, 0, 0, 0]
             let automatic = node.text("auto_pad") ?? "NOTSET"
@@ -394,33 +333,5 @@ public enum ONNXReader {
             }
             try append(.upsample, node, [data])
         }
-    }
-}
-
-extension Onnx_ValueInfoProto {
-    /// Name and shape; a symbolic axis is the batch.
-    func tensor() throws -> TensorDescription {
-        guard case .tensorType(let tensor)? = type.value, tensor.hasShape else {
-            throw VisemeError(.unsupported, "The input or output '\(name)' is no tensor with a shape.")
-        }
-        guard [1, 10].contains(tensor.elemType) else {
-            throw VisemeError(
-                .unsupported, "The input or output '\(name)' has ONNX element type \(tensor.elemType), expected float.")
-        }
-        let axes = try tensor.shape.dim.enumerated().map { i, axis -> TensorDescription.Dimension in
-            guard case .dimValue(let length)? = axis.value, length > 0 else {
-                guard i == 0 else {
-                    throw VisemeError(
-                        .unsupported, "The axis \(i) of '\(name)' has no fixed length; only the batch may vary.")
-                }
-                return .batch
-            }
-            guard length <= 1 << 20 else {
-                throw VisemeError(.badData, "The axis \(i) of '\(name)' has length \(length).")
-            }
-            return .fixed(Int(length))
-        }
-        guard (1...8).contains(axes.count) else { throw VisemeError(.badData, "'\(name)' has \(axes.count) axes.") }
-        return TensorDescription(name: name, shape: axes)
     }
 }

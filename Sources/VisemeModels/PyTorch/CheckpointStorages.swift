@@ -75,7 +75,7 @@ struct CheckpointStorages {
         }
         let view = StridedView(offset: offset, shape: shape, strides: strides)
         guard let extent = view.extent, let count = StoredTensor.count(of: shape) else {
-            throw bytes.damaged("'\(shown)' of shape \(shape) and strides \(strides) is no tensor")
+            throw bytes.damaged("'\(shown)' of shape \(shape) and strides \(strides) is not a tensor")
         }
         let storage = try storage(arguments[0], of: shown, in: graph, itemBytes: isTyped ? 1 : type.byteCount)
         let (needed, overflow) = extent.multipliedReportingOverflow(by: type.byteCount)

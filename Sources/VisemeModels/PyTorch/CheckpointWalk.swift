@@ -50,7 +50,9 @@ struct CheckpointWalk {
                     ? "Expected is what torch.save(model.state_dict(), path) writes."
                     : "This file attacks whoever loads it with Python's pickle. Do not use it.")
         }
-        if !skipped.isEmpty { remarks.append("Skipped what is no tensor: \(skipped.joined(separator: ", ")).") }
+        if !skipped.isEmpty {
+            remarks.append("Skipped values that are not tensors: \(skipped.joined(separator: ", ")).")
+        }
         if !calls.isEmpty {
             remarks.append("It asks for \(calls.joined(separator: ", ")) to be called; nothing was executed.")
         }

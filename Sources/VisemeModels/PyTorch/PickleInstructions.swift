@@ -129,7 +129,7 @@ extension PickleMachine {
         case .stackGlobal:
             let names = try pop(2)
             guard case .text = names[0], case .text = names[1] else {
-                throw bytes.damaged("a name before byte \(position) is no text")
+                throw bytes.damaged("a name before byte \(position) is not text")
             }
             push(graph.add(.global, names))
         case .instance:

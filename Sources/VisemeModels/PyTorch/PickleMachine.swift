@@ -154,7 +154,7 @@ struct PickleMachine {
 
     func index(_ value: PickleValue) throws -> Int {
         guard case .int(let index) = value else {
-            throw bytes.damaged("a memo index before byte \(position) is no number")
+            throw bytes.damaged("a memo index before byte \(position) is not a number")
         }
         return index
     }

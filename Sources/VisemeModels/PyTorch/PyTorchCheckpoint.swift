@@ -87,7 +87,7 @@ public enum PyTorchCheckpoint {
             first = try PickleMachine.read(bytes)
         } catch let error as VisemeError where error.code == .badData {
             throw VisemeError(
-                .badData, "'\(bytes.name)' is no PyTorch checkpoint.",
+                .badData, "'\(bytes.name)' is not a PyTorch checkpoint.",
                 hint: "Expected is what torch.save(model.state_dict(), path) writes.", cause: error)
         }
         guard case .bytes(let span) = first.root, bytes.part(span.range).elementsEqual(magic) else {

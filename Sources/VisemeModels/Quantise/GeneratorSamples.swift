@@ -1,6 +1,6 @@
 import Viseme
 
-/// What a generator gets to see and hear in use: pictures of the pack's template with moments of speech.
+/// Realistic inputs of a generator: pictures of the pack's template with feature windows of speech.
 struct GeneratorSamples {
     /// For calibration: all over the template and the speech.
     private(set) var calibration: [(image: [Float], audio: [Float])] = []

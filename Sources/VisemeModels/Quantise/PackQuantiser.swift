@@ -1,7 +1,7 @@
 public import Foundation
 public import Viseme
 
-/// Makes a pack whose generator computes in int8, or refuses: what the precision costs is measured, judged and recorded.
+/// Makes a pack whose generator computes in int8. The loss of quality is measured and recorded; too much of it is an error.
 public struct PackQuantiser: Sendable {
     /// The least quality that is written: decibels against Float32 on held-out frames.
     public static let leastPSNR = 38.0
@@ -18,7 +18,7 @@ public struct PackQuantiser: Sendable {
     ///
     /// - Parameters:
     ///   - tool: Name and version of the program.
-    ///   - backend: What runs the networks.
+    ///   - backend: Runs the networks.
     ///   - media: Opens the template and the speech.
     public init(tool: String, backend: any InferenceBackend & GraphLoader, media: any MediaBackend) {
         self.tool = tool
@@ -31,8 +31,8 @@ public struct PackQuantiser: Sendable {
     /// - Parameters:
     ///   - avatar: A pack whose generator is an ONNX file in Float32.
     ///   - target: The folder to write.
-    ///   - speech: What the grids are fitted to, a few seconds or more; nil for the pack's golden speech.
-    /// - Returns: What the precision costs.
+    ///   - speech: The speech that the grids are fitted to, a few seconds or more; nil for the pack's golden speech.
+    /// - Returns: The loss of quality.
     /// - Throws: `.badData` when it costs too much, or the pack's generator is in int8 already; `.cannotCreate`.
     public func run(
         _ avatar: Avatar, to target: URL, speech: (any SpeechReader)? = nil, overwrite: Bool = false
@@ -156,8 +156,9 @@ public struct PackQuantiser: Sendable {
         let partial = target.deletingLastPathComponent().appending(
             path: ".\(target.lastPathComponent).partial-\(ProcessInfo.processInfo.processIdentifier)")
         do {
-            try files.copyItem(at: avatar.url, to: partial)
+            try PackCopy.make(of: avatar.url, at: partial)
         } catch {
+            try? files.removeItem(at: partial)  // the first error is the one that counts
             throw VisemeError(.cannotCreate, "'\(target.path)' cannot be written.", cause: error)
         }
         do {
@@ -173,7 +174,7 @@ public struct PackQuantiser: Sendable {
             for index in (manifest.golden ?? []).indices where manifest.golden?[index].role == .generator {
                 manifest.golden?[index].tolerance = 0.5
             }
-            try manifest.write(into: partial)
+            try manifest.update(in: partial)
             // Read back as any program will: hash, contract, one run.
             let written = try Avatar(contentsOf: partial)
             _ = try await backend.generator(written.model(.generator), threads: 1)

@@ -43,7 +43,7 @@ struct GeneratorSplit: Sendable {
         var best: (saved: Int, first: Int, frames: Int)?
         for first in template.indices {
             let frames = min(budget.frames, budget.bytes / max(1, bytes(template[first...])))
-            let cost = graph.cost(
+            let cost = try graph.cost(
                 of: Set(template[first...]), without: Set(template[..<first]), shapes: shapes)
             let saved = cost / max(1, budget.frames) * frames
             if frames > 0, saved > best?.saved ?? 0 { best = (saved, first, frames) }

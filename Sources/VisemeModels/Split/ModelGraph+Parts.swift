@@ -8,7 +8,7 @@ extension ModelGraph {
         return reached
     }
 
-    /// The tensors that `names` are computed from, these included; what made `stops` is not asked.
+    /// The tensors that `names` are computed from, these included; the search ends at `stops`.
     func ancestors(of names: Set<String>, stoppingAt stops: Set<String> = []) -> Set<String> {
         var needed = names
         for node in nodes.reversed() where needed.contains(node.output) && !stops.contains(node.output) {
@@ -39,20 +39,19 @@ extension ModelGraph {
         return part
     }
 
-    /// What it costs to make `names` without `known`: multiplications, and eight for each value that is read or written.
+    /// The cost of computing `names` when `known` is given: multiplications, and eight for each value that is read or written.
     ///
     /// Eight is what a value cost in ONNX Runtime's profile of these networks; only the proportions matter.
-    func cost(of names: Set<String>, without known: Set<String>, shapes: [String: [Int]]) -> Int {
-        func count(_ name: String) -> Int { (shapes[name] ?? []).reduce(1, *) }
+    ///
+    /// - Throws: `.badData` when the numbers are too large to be counted.
+    func cost(of names: Set<String>, without known: Set<String>, shapes: [String: [Int]]) throws -> Int {
         let needed = ancestors(of: names).subtracting(ancestors(of: known))
-        var cost = 0
+        var cost = WorkCount()
         for node in nodes where needed.contains(node.output) {
             let data = node.inputs.filter { weights[$0] == nil }
-            cost += 8 * (count(node.output) + data.reduce(0) { $0 + count($1) })
-            if case .convolution = node.operation, let kernel = shapes[node.inputs[1]] {
-                cost += count(node.output) * kernel.dropFirst().reduce(1, *)
-            }
+            for name in [node.output] + data { try cost.add([8] + (shapes[name] ?? [])) }
+            try cost.add(node.multiplications(shapes))
         }
-        return cost
+        return cost.total
     }
 }

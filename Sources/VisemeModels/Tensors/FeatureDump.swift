@@ -27,7 +27,8 @@ public struct FeatureDump: Sendable {
         guard data.count % 4 == 0 else {
             throw VisemeError(
                 .badData,
-                "'\(url.lastPathComponent)' has \(data.count) bytes, which is no multiple of 4: it holds no float32.")
+                "'\(url.lastPathComponent)' has \(data.count) bytes, which is not a multiple of 4: these are not float32 values."
+            )
         }
         let tensor = try StoredTensor(name: url.lastPathComponent, shape: [data.count / 4], type: .float32, bytes: data)
         shape = tensor.shape

@@ -27,7 +27,7 @@ struct EngineTests {
     func everyLength() async throws {
         try await withTemporaryFolder { folder in
             let engine = try await fakeEngine(in: folder)
-            for count in stride(from: 1, through: 5000, by: 1) where count % 17 == 0 || count % 640 < 2 || count < 40 {
+            for count in 1...5000 {
                 var total = 0
                 for try await frame in engine.frames(for: FakeSpeech([Float](repeating: 0.1, count: count))) {
                     #expect(frame.index == total)
@@ -35,6 +35,43 @@ struct EngineTests {
                 }
                 #expect(total == (count + 639) / 640, "\(count) samples")
             }
+        }
+    }
+
+    @Test("Loading, reading and drawing leave the caller's actor free")
+    @MainActor func mainActor() async throws {
+        try await withTemporaryFolder { @MainActor folder in
+            let places = Places()
+            var backend = FakeBackend(encoder: FakeEncoder(places: places), generator: FakeGenerator(places: places))
+            backend.places = places
+            let engine = try await fakeEngine(in: folder, backend: backend)
+            let speech = FakeSpeech(count: 4000) { range in
+                places.note()
+                return [Float](repeating: 0.1, count: range.count)
+            }
+            for try await _ in engine.frames(for: speech) {}
+            #expect(isOnMainActor(), "a test elsewhere says nothing")
+            #expect(places.noted >= 5 && places.onMain == 0)
+        }
+    }
+
+    @Test("A picture or a mouth of another size is an error, not a write beyond an image")
+    func otherSizes() async throws {
+        try await withTemporaryFolder { folder in
+            var media = FakeMedia()
+            media.template.givesOtherSize = true
+            let picture = await #expect(throws: VisemeError.self) {
+                try await collect(fakeEngine(in: folder, media: media).frames(for: FakeSpeech(noise(3000, seed: 1))))
+            }
+            #expect(picture?.message.contains("were asked for") == true)
+            var generator = FakeGenerator()
+            generator.extraValues = 3
+            let mouth = await #expect(throws: VisemeError.self) {
+                try await collect(
+                    fakeEngine(in: folder, backend: FakeBackend(generator: generator)).frames(
+                        for: FakeSpeech(noise(3000, seed: 1))))
+            }
+            #expect(mouth?.code == .badData && mouth?.message.contains("expected 768") == true)
         }
     }
 

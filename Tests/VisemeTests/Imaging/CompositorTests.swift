@@ -20,6 +20,31 @@ struct CompositorTests {
         zip(a, b).reduce(0) { max($0, abs(Int($1.0) - Int($1.1))) }
     }
 
+    @Test("A caller's mistake stops the program before it reads or writes outside of an image")
+    func preconditions() async {
+        await #expect(processExitsWith: .failure) {
+            _ = Compositor().generatorInput(roi: Image(width: 8, height: 8), masked: Image(width: 320, height: 320))
+        }
+        await #expect(processExitsWith: .failure) {
+            var frame = Image(width: 100, height: 100)
+            Compositor.place(Image(width: 20, height: 20), in: &frame, at: CropSquare(x: 90, y: 90, size: 20))
+        }
+        await #expect(processExitsWith: .failure) {
+            var frame = Image(width: 100, height: 100)
+            Compositor.place(Image(width: 10, height: 10), in: &frame, at: CropSquare(x: 0, y: 0, size: 20))
+        }
+        await #expect(processExitsWith: .failure) {
+            _ = try Compositor().paste(
+                mouth: [Float](repeating: 0, count: 3 * 320 * 320), crop: Image(width: 300, height: 300),
+                into: Image(width: 400, height: 400), at: CropSquare(x: 0, y: 0, size: 100))
+        }
+        await #expect(processExitsWith: .success) {
+            _ = try Compositor().paste(
+                mouth: [Float](repeating: 0, count: 3 * 320 * 320), crop: Image(width: 328, height: 328),
+                into: Image(width: 400, height: 400), at: CropSquare(x: 0, y: 0, size: 100))
+        }
+    }
+
     @Test("The crop is the Python reference's within one grey level")
     func crop() throws {
         let facts = try Golden.json(Facts.self, "compositor.json")

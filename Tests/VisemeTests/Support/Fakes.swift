@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Synchronization
 
@@ -20,6 +21,28 @@ final class Gauge: Sendable {
     }
 
     func leave() { state.withLock { $0.now -= 1 } }
+}
+
+private let mainQueue: DispatchSpecificKey<Bool> = {
+    let key = DispatchSpecificKey<Bool>()
+    DispatchQueue.main.setSpecific(key: key, value: true)
+    return key
+}()
+
+/// Whether the main actor is busy with this. (On Linux its queue is not bound to the main thread.)
+func isOnMainActor() -> Bool { DispatchQueue.getSpecific(key: mainQueue) == true }
+
+/// Notes where work is done.
+final class Places: Sendable {
+    private let state = Mutex((noted: 0, onMain: 0))
+
+    var noted: Int { state.withLock { $0.noted } }
+    var onMain: Int { state.withLock { $0.onMain } }
+
+    func note() {
+        let isMain = isOnMainActor()
+        state.withLock { $0 = ($0.noted + 1, $0.onMain + (isMain ? 1 : 0)) }
+    }
 }
 
 /// Speech out of memory, in chunks of the sizes given, over and over.
@@ -59,10 +82,12 @@ let fakeRuntime = RuntimeDescription(runtime: "fake", version: "1", provider: "C
 /// Every feature is a value of the window itself: any wrong window gives wrong rows.
 struct FakeEncoder: AudioEncoder {
     var isBroken = false
+    var places: Places?
     var runtime: RuntimeDescription { fakeRuntime }
 
     func encode(_ windows: [Float], count: Int) async throws -> [Float] {
-        isBroken ? [Float](repeating: .nan, count: count * 512) : Self.rows(windows)
+        places?.note()
+        return isBroken ? [Float](repeating: .nan, count: count * 512) : Self.rows(windows)
     }
 
     static func rows(_ windows: [Float]) -> [Float] {
@@ -83,6 +108,9 @@ struct FakeGenerator: Generator {
     var isIdentity = false
     /// Template frames whose features are kept; the feature is the image itself.
     var keptFrames = 0
+    /// Values that its mouths have too many.
+    var extraValues = 0
+    var places: Places?
     /// Counts images that were asked for.
     var images: Gauge?
     var runtime: RuntimeDescription { fakeRuntime }
@@ -104,6 +132,7 @@ struct FakeGenerator: Generator {
     }
 
     func generate(image: [Float], audio: [Float]) async throws -> [Float] {
+        places?.note()
         gauge?.enter()
         defer { gauge?.leave() }
         if let delay { try await Task.sleep(for: delay) }
@@ -115,7 +144,7 @@ struct FakeGenerator: Generator {
         var light: Float = 0
         for (i, value) in audio.enumerated() { light += value * Float(i % 7 + 1) }
         light = (light / 40000).truncatingRemainder(dividingBy: 1)
-        return roi.map { $0 * 0.5 + light * 0.5 }
+        return roi.map { $0 * 0.5 + light * 0.5 } + [Float](repeating: 0, count: extraValues)
     }
 }
 
@@ -124,9 +153,17 @@ struct FakeBackend: InferenceBackend {
     let name = "fake"
     var encoder = FakeEncoder()
     var generator = FakeGenerator()
+    var places: Places?
 
-    func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder { encoder }
-    func generator(_ model: ModelFile, threads: Int) async throws -> any Generator { generator }
+    func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
+        places?.note()
+        return encoder
+    }
+
+    func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
+        places?.note()
+        return generator
+    }
 }
 
 /// Template frames of a formula.
@@ -135,11 +172,25 @@ struct FakeTemplate: TemplateReader {
     var width: Int
     var height: Int
     var gauge: Gauge?
+    var givesOtherSize = false
 
     func frame(at index: Int) async throws -> any Picture {
         gauge?.enter()
         defer { gauge?.leave() }
-        return Image(width: width, height: height, grey: UInt8(60 + index % 100))
+        let image = Image(width: width, height: height, grey: UInt8(60 + index % 100))
+        return givesOtherSize ? OddPicture(image: image) : image
+    }
+}
+
+/// Gives a column less than it was asked for.
+struct OddPicture: Picture {
+    let image: Image
+    var width: Int { image.width }
+    var height: Int { image.height }
+    var byteCount: Int { image.byteCount }
+
+    func image(of area: PixelArea) -> Image {
+        image.image(of: PixelArea(x: area.x, y: area.y, width: area.width - 1, height: area.height))
     }
 }
 

@@ -15,19 +15,6 @@ enum Golden {
     /// The samples of a mono PCM16 WAV, in −1…1, whatever chunks come before its data.
     static func wave(_ name: String) throws -> [Float] { try samples(ofWave: data(name)) }
 
-    /// The goldens that a second party made. They lie beside the checkout, in `../shared`.
-    static let shared = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../../../shared")
-        .standardized
-    static let hasShared = FileManager.default.fileExists(atPath: shared.appending(path: "golden").path)
-
-    static func sharedFloats(_ name: String) throws -> [Float] {
-        floats(in: try Data(contentsOf: shared.appending(path: "golden/\(name)")))
-    }
-
-    static func sharedWave(_ name: String) throws -> [Float] {
-        try samples(ofWave: Data(contentsOf: shared.appending(path: "audio/\(name)")))
-    }
-
     private static func floats(in data: Data) -> [Float] {
         data.withUnsafeBytes { bytes in
             (0..<bytes.count / 4).map {

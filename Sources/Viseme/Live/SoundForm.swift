@@ -1,0 +1,24 @@
+/// The form of the sound that a live session carries along with the mouth.
+public struct SoundForm: Sendable, Equatable {
+    /// Samples a second; a multiple of 25, so that every frame has the same whole number of them.
+    public let rate: Int
+    /// Channels.
+    public let channels: Int
+
+    /// What the mouth hears: 16 kHz mono.
+    public static let speech = SoundForm(rate: 16_000, channels: 1)
+
+    /// Describes a form.
+    ///
+    /// - Parameters:
+    ///   - rate: A positive multiple of 25.
+    ///   - channels: At least 1.
+    public init(rate: Int, channels: Int) {
+        precondition(rate > 0 && rate % 25 == 0 && channels > 0, "a frame has a whole number of samples")
+        self.rate = rate
+        self.channels = channels
+    }
+
+    /// Values in the 40 ms of one frame, all channels together.
+    public var valuesPerFrame: Int { rate / 25 * channels }
+}
