@@ -87,6 +87,16 @@ struct PyTorchTests {
         #expect(gather(1, [2], [.max]) == nil)
     }
 
+    @Test("A prefix before the names of an unknown network is named", arguments: ["model.", "generator."])
+    func foreignPrefix(_ prefix: String) throws {
+        let state = try StateDict(["a", "b"].map { StoredTensor(name: prefix + $0, shape: [], floats: [1]) })
+        let error = OpenedModel.unknown(state)
+        #expect(
+            error.message.contains("2 names begin with '\(prefix)'") && error.hint?.contains("state_dict()") == true)
+        let plain = try StateDict([StoredTensor(name: "a", shape: [], floats: [1])])
+        #expect(OpenedModel.unknown(plain).hint == nil)
+    }
+
     @Test("A prefix is stripped only when every name has it")
     func prefixes() throws {
         func stripped(_ names: [String]) throws -> [String] {

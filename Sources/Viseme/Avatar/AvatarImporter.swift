@@ -120,13 +120,38 @@ public struct AvatarImporter: Sendable {
         let manifest = AvatarManifest(
             format: 1, name: name, fps: 25, width: template.width, height: template.height, frames: layout.images.count,
             template: pattern, crops: "crops.json", templateOrder: .pingPong, featureWindow: featureWindow,
-            geometry: CropGeometry(crop: 328, roi: 320, border: 4, mask: layout.mask), colourOrder: .bgr,
+            geometry: try geometry(for: descriptions, mask: layout.mask), colourOrder: .bgr,
             valueRange: [0, 1], idle: nil, precut: precut, licence: licence, consent: consent, synthetic: nil,
             models: descriptions, provenance: .init(converter: "viseme avatar import"), golden: nil)
         try JSONEncoder.pack.encode(["squares": layout.squares.map(\.corners)]).write(
             to: pack.appending(path: "crops.json"))
         try manifest.write(into: pack)
         _ = try Avatar(contentsOf: pack)
+    }
+
+    /// The geometry that fits the generator's image input, [B, 6, side, side]. A model whose shapes are not fixed counts as the
+    /// standard one; loading the pack checks it.
+    private func geometry(for models: [ModelDescription], mask: [Int]?) throws -> CropGeometry {
+        let shapes = models.first { $0.role == .generator }?.inputs.map(\.shape) ?? []
+        let side = shapes.lazy.compactMap { shape -> Int? in
+            guard shape.count == 4, shape[1] == .fixed(6), case .fixed(let side) = shape[3] else { return nil }
+            return side
+        }.first
+        guard var geometry = CropGeometry.training(roi: side ?? CropGeometry.standard.roi) else {
+            throw VisemeError(
+                .unsupported, "The generator draws \(side ?? 0)×\(side ?? 0) pixels, expected 320×320 or 160×160.",
+                hint: "viseme inspect shows the shapes of a model.")
+        }
+        if let mask {
+            guard geometry.roi == CropGeometry.standard.roi else {
+                throw VisemeError(
+                    .unsupported,
+                    "The source is a package for generators of 320×320, this one draws \(geometry.roi)×\(geometry.roi).",
+                    hint: "Import the dataset with its landmarks instead.")
+            }
+            geometry.mask = mask
+        }
+        return geometry
     }
 
     private static func frame(_ index: Int, _ folder: String, _ fileExtension: String) -> String {
@@ -155,7 +180,8 @@ private struct SourceLayout {
     var images: [URL]
     var fileExtension: String
     var squares: [CropSquare]
-    var mask: [Int]
+    /// The rectangle that the source's own preparation blackened; nil for the training's.
+    var mask: [Int]?
     var precut: (crops: [URL], rois: [URL], masked: [URL])?
     var models: [ModelRole: URL] = [:]
     var modelHashes: [ModelRole: String] = [:]
@@ -186,7 +212,6 @@ private struct SourceLayout {
             modelHashes = try Self.hashes(source.appending(path: "onnx_dist_config.json"))
         } else {
             (images, fileExtension) = try Self.numbered(in: body, from: 0)
-            mask = CropGeometry.standard.mask
             squares = try Self.landmarkSquares(of: images, in: source)
         }
     }

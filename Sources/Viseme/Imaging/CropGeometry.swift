@@ -15,6 +15,15 @@ public struct CropGeometry: Sendable, Equatable, Codable {
     /// The geometry of SyncTalk_2D's 328-pixel models.
     public static let standard = CropGeometry(crop: 328, roi: 320, border: 4, mask: [5, 5, 315, 310])
 
+    /// The geometry that models of an image size were trained with; nil for a size that no known model has.
+    public static func training(roi: Int) -> CropGeometry? {
+        switch roi {
+        case 320: .standard
+        case 160: CropGeometry(crop: 168, roi: 160, border: 4, mask: [5, 5, 155, 150])
+        default: nil
+        }
+    }
+
     /// Makes a geometry; `validate()` says whether it makes sense.
     public init(crop: Int, roi: Int, border: Int, mask: [Int]) {
         self.crop = crop

@@ -121,15 +121,6 @@ enum Planes {
 }
 
 extension CropGeometry {
-    /// What models of this image size were trained with; nil for a size that nobody trained.
-    static func training(roi: Int) -> CropGeometry? {
-        switch roi {
-        case 320: .standard
-        case 160: CropGeometry(crop: 168, roi: 160, border: 4, mask: [5, 5, 155, 150])
-        default: nil
-        }
-    }
-
     /// The rectangle that flattened ONNX packages mask in their images of 320 pixels.
     static let flattenedMask = [5, 5, 311, 306]
 }

@@ -101,6 +101,19 @@ public struct OpenedModel: Sendable {
         }
     }
 
+    /// The error for tensors of no known network. Lightning and wrappers put a prefix before every name: then it is named.
+    static func unknown(_ state: StateDict) -> VisemeError {
+        for prefix in ["model.", "module.", "net.", "generator.", "state_dict."] {
+            let names = state.tensors.map(\.name).filter { $0.hasPrefix(prefix) }
+            guard !names.isEmpty else { continue }
+            return VisemeError(
+                .unsupported,
+                "Its tensors belong to none of the networks that Viseme knows: \(names.count) names begin with '\(prefix)'.",
+                hint: "Save the network itself: torch.save(wrapper.\(prefix.dropLast()).state_dict(), 'network.pth')")
+        }
+        return VisemeError(.unsupported, "Its tensors belong to none of the networks that Viseme knows.")
+    }
+
     private static func checkpoint(_ state: StateDict, audio: GeneratorArchitecture.Audio?) -> (
         ModelFamily?, ModelGraph?, VisemeError?
     ) {
@@ -108,7 +121,7 @@ public struct OpenedModel: Sendable {
         do {
             family = try ModelFamily(of: state, audio: audio)
             guard let family else {
-                throw VisemeError(.unsupported, "Its tensors belong to none of the networks that Viseme knows.")
+                throw unknown(state)
             }
             return (family, try family.graph(state), nil)
         } catch let error as VisemeError {

@@ -113,6 +113,11 @@ struct StoredArchive {
         let extra = try bytes.range(at: nameRange.upperBound, count: Int(bytes.integer(UInt16.self, at: offset + 30)))
         let comment = try Int(bytes.integer(UInt16.self, at: offset + 32))
         let name = bytes.text(nameRange)
+        if name.contains("/code/"), method != 0 {
+            throw bytes.unsupported(
+                "is a TorchScript program ('\(name)'), not a checkpoint",
+                hint: "Save the weights: torch.save(torch.jit.load(path).state_dict(), 'network.pth')")
+        }
         guard method == 0, flags & 1 == 0 else {
             throw bytes.unsupported(
                 "holds '\(name)' \(flags & 1 == 0 ? "compressed (method \(method))" : "encrypted")",

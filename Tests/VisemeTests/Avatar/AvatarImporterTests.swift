@@ -56,7 +56,8 @@ private struct Source {
 struct AvatarImporterTests {
     /// Imports with media that see the images as 40×30.
     private func run(
-        _ source: Source, to target: URL, models: [ModelRole: URL] = [:], overwrite: Bool = false, width: Int = 40
+        _ source: Source, to target: URL, models: [ModelRole: URL] = [:], overwrite: Bool = false, width: Int = 40,
+        side: Int? = nil
     ) async throws {
         var importer = AvatarImporter(
             name: "ada", media: FakeMedia(template: FakeTemplate(frameCount: 12, width: width, height: 30)),
@@ -64,9 +65,13 @@ struct AvatarImporterTests {
                 guard let data = try? Data(contentsOf: url) else {
                     throw VisemeError(.noInput, "no model at \(url.path)")
                 }
+                let shapes = side.map {
+                    [.fixed(1), .fixed(6), .fixed($0), .fixed($0)] as [TensorDescription.Dimension]
+                }
+                let inputs = shapes.map { [TensorDescription(name: "input", shape: $0)] } ?? []
                 let description = ModelDescription(
-                    role: role, file: url.lastPathComponent, sha256: ModelFile.sha256(of: data), inputs: [], outputs: []
-                )
+                    role: role, file: url.lastPathComponent, sha256: ModelFile.sha256(of: data),
+                    inputs: role == .generator ? inputs : [], outputs: [])
                 return (description, data)
             })
         importer.models = models
@@ -158,6 +163,41 @@ struct AvatarImporterTests {
             try await run(source, to: target, overwrite: true)
             #expect(try Avatar(contentsOf: target).manifest.frames == 3)
             #expect(!FileManager.default.fileExists(atPath: target.appending(path: "note.txt").path))
+        }
+    }
+
+    @Test("The geometry is that of the generator's image", arguments: [320: 328, 160: 168])
+    func geometry(side: Int, crop: Int) async throws {
+        try await withTemporaryFolder { folder in
+            let source = try Source(in: folder)
+            try source.dataset(frames: 3)
+            try source.write("a generator", "g.onnx")
+            let target = folder.appending(path: "ada.avatar")
+            try await run(source, to: target, models: [.generator: source.url.appending(path: "g.onnx")], side: side)
+            let geometry = try Avatar(contentsOf: target).manifest.geometry
+            #expect(geometry == CropGeometry.training(roi: side) && geometry.crop == crop)
+        }
+    }
+
+    @Test("A generator of a size that no known model has is refused, and one of 160 pixels with a package of 320")
+    func otherGeometry() async throws {
+        try await withTemporaryFolder { folder in
+            let source = try Source(in: folder)
+            try source.dataset(frames: 3)
+            try source.write("a generator", "g.onnx")
+            let model = [ModelRole.generator: source.url.appending(path: "g.onnx")]
+            let target = folder.appending(path: "ada.avatar")
+            let error = await #expect(throws: VisemeError.self) {
+                try await run(source, to: target, models: model, side: 256)
+            }
+            #expect(error?.code == .unsupported && error?.message.contains("256×256") == true)
+        }
+        try await withTemporaryFolder { folder in
+            let source = try Source(in: folder)
+            try source.package(frames: 3)
+            let target = folder.appending(path: "ada.avatar")
+            let error = await #expect(throws: VisemeError.self) { try await run(source, to: target, side: 160) }
+            #expect(error?.code == .unsupported && error?.message.contains("160×160") == true)
         }
     }
 
