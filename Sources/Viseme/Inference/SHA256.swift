@@ -1,6 +1,6 @@
 import Foundation
 
-/// SHA-256 (FIPS 180-4). Written here because `Viseme` depends on Foundation alone; docs/decisions/0004-own-sha256.md.
+/// SHA-256 (FIPS 180-4). Written here because `Viseme` depends on Foundation alone; docs/decisions/0004-hash-models-with-our-own-sha256.md.
 enum SHA256 {
     // The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
     private static let constants: [UInt32] = [

@@ -10,7 +10,7 @@ import Viseme
 /// ```
 /// The *template tensors* (the skips and the bottleneck of a U-Net) depend on the image alone. They pass the cut as Float16, or
 /// as points of their grid where the network is in int8, kept or not: so what is kept cannot change a pixel.
-/// `docs/decisions/0009-work-done-once.md` says which are kept.
+/// `docs/decisions/0009-compute-template-features-once.md` says which are kept.
 struct GeneratorSplit: Sendable {
     /// Image → fresh tensors and bridge; nil when every template tensor is kept.
     let shallow: ModelGraph?
