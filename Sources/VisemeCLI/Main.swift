@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Viseme
+import VisemeServer
 
 #if canImport(Glibc)
     import Glibc
@@ -9,7 +10,7 @@ import Viseme
 /// `viseme`: the commands, and how their errors become exit codes.
 @main
 struct VisemeCommand: AsyncParsableCommand {
-    static let version = "0.1.0"
+    static let version = Server.version
 
     static let configuration = CommandConfiguration(
         commandName: "viseme",

@@ -33,6 +33,26 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Settings in JSON.", valueName: "FILE"))
     var config: String?
 
+    @Option(help: "How log lines are written to standard error: text or json.")
+    var logFormat: LogFormat?
+
+    enum LogFormat: String, ExpressibleByArgument, CaseIterable {
+        case text, json
+
+        var setting: ServerConfiguration.LogFormat {
+            switch self {
+            case .text: .text
+            case .json: .json
+            }
+        }
+    }
+
+    @Option(
+        help: ArgumentHelp(
+            "The lowest level that is logged: debug, info, notice, warning or error. 'info' by default.",
+            valueName: "LEVEL"))
+    var logLevel: String?
+
     func run() async throws {
         // A reader that goes away is an error of its connection.
         signal(SIGPIPE, SIG_IGN)
@@ -43,8 +63,18 @@ struct ServeCommand: AsyncParsableCommand {
         if !avatars.isEmpty { settings.avatars = avatars }
         if let data { settings.data = data }
 
-        var logger = Logger(label: "viseme") { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = .notice
+        if let logFormat { settings.logFormat = logFormat.setting }
+        if let logLevel { settings.logLevel = logLevel }
+        settings = try settings.checked()
+
+        var logger = Logger(label: "viseme") { [format = settings.logFormat] label in
+            switch format {
+            case .text: StreamLogHandler.standardError(label: label)
+            case .json: JSONLogHandler(label: label)
+            }
+        }
+        // An unknown level was refused above.
+        logger.logLevel = Logger.Level(rawValue: settings.logLevel) ?? .info
         let backend = try engine.makeBackend()
         let server = try Server(settings, media: .viseme, logger: logger) { [engine] avatar in
             // The template goes round and round: what is kept of it pays all day.

@@ -8,6 +8,9 @@ public import VisemeFFmpeg
 
 /// HTTP for live sessions, render jobs and the page. It runs until it is shut down: then sessions end with complete streams.
 public struct Server: Service {
+    /// The version of the program, as `/metrics` shows it.
+    public static let version = "0.1.0"
+
     private let configuration: ServerConfiguration
     private let library: AvatarLibrary
     private let sessions: Sessions
@@ -68,12 +71,20 @@ public struct Server: Service {
         }
     }
 
-    /// Every area adds its own routes.
+    /// What answers requests: the declared routes, and 405 for the other methods of their paths.
     func router() -> Router<ServerContext> {
+        let router = routes()
+        router.refuseOtherMethods()
+        return router
+    }
+
+    /// The declared routes. Every area adds its own, to the group that needs an API key or to the open one.
+    func routes() -> Router<ServerContext> {
         let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
+        router.add(middleware: RequestLogMiddleware(metrics: metrics))
         router.add(middleware: SecurityHeadersMiddleware())
         router.add(middleware: CrossOriginMiddleware(origins: configuration.allowedOrigins))
-        router.add(middleware: FailureMiddleware(metrics: metrics))
+        router.add(middleware: FailureMiddleware())
         router.add(middleware: AccessMiddleware(configuration: configuration))
         let keyed = router.group().add(middleware: KeyMiddleware(keys: configuration.apiKeys))
         HealthRoutes(readiness: readiness, metrics: metrics, sessions: sessions, renders: renders).add(

@@ -1,4 +1,5 @@
 public import Foundation
+import Logging
 import Viseme
 
 extension ServerConfiguration {
@@ -33,6 +34,9 @@ extension ServerConfiguration {
         } catch DecodingError.typeMismatch(let type, let context) {
             let key = context.codingPath.map(\.stringValue).joined(separator: ".")
             throw VisemeError(.usage, "The setting \"\(key)\" is not of type \(type)")
+        } catch DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty {
+            let key = context.codingPath.map(\.stringValue).joined(separator: ".")
+            throw VisemeError(.usage, "The setting \"\(key)\" has an unknown value", hint: "docs/server.md lists them.")
         } catch DecodingError.keyNotFound(let key, let context) {
             let parent = context.codingPath.map(\.stringValue).joined(separator: ".")
             throw VisemeError(.usage, "The setting \"\(parent)\" lacks \"\(key.stringValue)\"")
@@ -122,6 +126,10 @@ extension ServerConfiguration {
                     .usage, "\"allowedOrigins\" has '\(origin)', which is not an origin",
                     hint: "An origin is scheme://host[:port], such as https://example.org, without a path.")
             }
+        }
+        guard Logger.Level(rawValue: logLevel) != nil else {
+            let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+            throw VisemeError(.usage, "\"logLevel\" is '\(logLevel)', expected one of: \(levels)")
         }
         for key in apiKeys where key.sha256.count != 64 || !key.sha256.allSatisfy(\.isHexDigit) {
             throw VisemeError(

@@ -121,6 +121,21 @@ public struct ServerConfiguration: Sendable, Codable, Equatable {
     /// Seconds that the command may take, not counting the speech that a session has taken from it; then it is ended.
     public var speechCommandSeconds = 30
 
+    // MARK: Logs
+
+    /// How a log line is written.
+    public enum LogFormat: String, Sendable, Codable, CaseIterable {
+        /// Lines for people.
+        case text
+        /// One JSON object a line.
+        case json
+    }
+
+    /// How a log line is written to standard error.
+    public var logFormat = LogFormat.text
+    /// The lowest level that is logged: trace, debug, info, notice, warning, error or critical. Requests are logged at info.
+    public var logLevel = "info"
+
     // MARK: Shutdown
 
     /// Seconds that sessions and renders get to end when the server is stopped.

@@ -11,7 +11,7 @@ import VisemeTestSupport
     func routes() async throws {
         try await withTemporaryFolder { folder in
             let server = try TinyServer.make(TinyServer.configuration(in: folder))
-            let real = Set(server.router().routes.map { "\($0.method) \(Self.braced("\($0.path)"))" })
+            let real = Set(server.routes().routes.map { "\($0.method) \(Self.braced("\($0.path)"))" })
             let document = try Self.document()
             let paths = try #require(document["paths"] as? [String: [String: Any]])
             let described = Set(

@@ -36,7 +36,7 @@ struct RouteTests {
             wrong[.sessionSecret] = String(session.secret.reversed())
             let cases: [(HTTPRequest.Method, String, HTTPFields, String, HTTPResponse.Status, String)] = [
                 (.get, "/nowhere", [:], "", .notFound, "not-found"),
-                (.put, "/v1/sessions", [:], "", .notFound, "not-found"),
+                (.put, "/v1/sessions", [:], "", .methodNotAllowed, "usage"),
                 (.post, "/v1/sessions", [:], "", .badRequest, "usage"),
                 (.post, "/v1/sessions", [:], "[[[[", .badRequest, "usage"),
                 (.post, "/v1/sessions", [:], #"{"avatar": 7}"#, .badRequest, "usage"),
@@ -208,7 +208,8 @@ struct RouteTests {
             try await eventually { try await client.figure("units_total") >= 25 }
             let text = String(buffer: try await client.get("/metrics").body)
             for line in text.split(separator: "\n") where !line.hasPrefix("#") {
-                #expect(line.wholeMatch(of: /viseme_[a-z_]+(\{[a-z]+="[^"]*"\})? [0-9.e+-]+/) != nil, "\(line)")
+                #expect(
+                    line.wholeMatch(of: /(viseme|process)_[a-z_]+(\{[a-z]+="[^"]*"\})? [0-9.e+-]+/) != nil, "\(line)")
             }
             #expect(text.contains("viseme_sessions 1.0\n") && text.contains("viseme_sessions_total 1\n"))
         }

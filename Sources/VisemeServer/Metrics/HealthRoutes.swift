@@ -32,7 +32,8 @@ struct HealthRoutes: Sendable {
                 await sessions.gauges() + renders.gauges() + [("resident_bytes", Double(Metrics.residentBytes()))]
             return Response(
                 status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
-                body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text(gauges: gauges))))
+                body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text(gauges: gauges) + ProcessFigures.text()))
+            )
         }
     }
 }

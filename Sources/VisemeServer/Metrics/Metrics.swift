@@ -3,6 +3,33 @@ import Synchronization
 
 /// Counters and histograms since the server's start, as Prometheus reads them.
 final class Metrics: Sendable {
+    /// What each metric means; those of a moment are listed with the counters.
+    static let help = [
+        "sessions": "Live sessions now.", "sessions_speaking": "Sessions that speak now.",
+        "sessions_limit": "Sessions that may exist at once.", "viewers": "Open video streams.",
+        "pictures_per_second": "Pictures made in the last second, over all sessions.",
+        "resident_bytes": "Bytes of this process in memory.", "renders_running": "Render jobs that run now.",
+        "renders_waiting": "Render jobs that wait.", "renders_kept": "Render jobs that are kept, ended ones included.",
+        "sessions_total": "Sessions begun.", "sessions_failed_total": "Sessions that ended with an error.",
+        "refused_total": "Requests refused because a capacity was in use, by reason.",
+        "slow_viewers_total": "Viewers disconnected because they fell behind.",
+        "http_responses_total": "Responses by status.", "units_total": "Units of 40 ms made by sessions.",
+        "speech_units_total": "Units with speech.", "dropped_total": "Pictures dropped because they were late.",
+        "late_total": "Units made after their time.",
+        "starved_total": "Units of an utterance for which no speech had come.",
+        "interrupts_total": "Interruptions.",
+        "http_request_seconds": "Time from a request's head to its response's head.",
+        "speech_start_seconds": "Time from the beginning of a request to speak to its first unit.",
+        "build_info": "The version of the program; always 1.",
+    ]
+    /// Counters that are shown before they are counted.
+    private static let counters: [(String, [String])] = [
+        ("sessions_total", [""]), ("sessions_failed_total", [""]), ("slow_viewers_total", [""]), ("units_total", [""]),
+        ("speech_units_total", [""]), ("dropped_total", [""]), ("late_total", [""]), ("starved_total", [""]),
+        ("interrupts_total", [""]),
+        ("refused_total", ["sessions", "client", "speaking"].map { "{reason=\"\($0)\"}" }),
+        ("http_responses_total", [200, 400, 401, 404, 500, 503].map { "{status=\"\($0)\"}" }),
+    ]
     /// Upper bounds of a latency's buckets, in seconds.
     private static let bounds = [0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5, 0.75, 1, 2, 5, 10]
 
@@ -13,8 +40,11 @@ final class Metrics: Sendable {
     }
 
     private struct State {
-        var counters: [String: [String: Int]] = [:]
-        var histograms: [String: Histogram] = [:]
+        var counters = Dictionary(
+            uniqueKeysWithValues: Metrics.counters.map { name, labels in
+                (name, Dictionary(uniqueKeysWithValues: labels.map { ($0, 0) }))
+            })
+        var histograms = ["http_request_seconds": Histogram(), "speech_start_seconds": Histogram()]
     }
 
     private let state = Mutex(State())
@@ -45,13 +75,22 @@ final class Metrics: Sendable {
     func text(gauges: [(name: String, value: Double)]) -> String {
         let state = state.withLock { $0 }
         var lines: [String] = []
-        for (name, value) in gauges { lines += ["# TYPE viseme_\(name) gauge", "viseme_\(name) \(value)"] }
+        func begin(_ name: String, _ type: String) {
+            if let help = Self.help[name] { lines.append("# HELP viseme_\(name) \(help)") }
+            lines.append("# TYPE viseme_\(name) \(type)")
+        }
+        begin("build_info", "gauge")
+        lines.append("viseme_build_info{version=\"\(Server.version)\"} 1")
+        for (name, value) in gauges {
+            begin(name, "gauge")
+            lines.append("viseme_\(name) \(value)")
+        }
         for (name, values) in state.counters.sorted(by: { $0.key < $1.key }) {
-            lines.append("# TYPE viseme_\(name) counter")
+            begin(name, "counter")
             lines += values.sorted { $0.key < $1.key }.map { "viseme_\(name)\($0.key) \($0.value)" }
         }
         for (name, histogram) in state.histograms.sorted(by: { $0.key < $1.key }) {
-            lines.append("# TYPE viseme_\(name) histogram")
+            begin(name, "histogram")
             for (bound, count) in zip(Self.bounds, histogram.buckets) {
                 lines.append("viseme_\(name)_bucket{le=\"\(bound)\"} \(count)")
             }

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import NIOHTTP1
 import Viseme
 
 extension VisemeError.Code {
@@ -51,19 +52,13 @@ struct FailureDocument: Codable, Sendable {
 
 /// Turns errors into responses; internal details are logged and not sent to the client.
 struct FailureMiddleware: RouterMiddleware {
-    let metrics: Metrics
-
     func handle(
         _ request: Request, context: ServerContext, next: @concurrent (Request, ServerContext) async throws -> Response
     ) async throws -> Response {
         do {
-            let response = try await next(request, context)
-            metrics.count("http_responses_total", label: ("status", "\(response.status.code)"))
-            return response
+            return try await next(request, context)
         } catch {
-            let response = respond(to: error, request, context)
-            metrics.count("http_responses_total", label: ("status", "\(response.status.code)"))
-            return response
+            return respond(to: error, request, context)
         }
     }
 
@@ -85,6 +80,13 @@ struct FailureMiddleware: RouterMiddleware {
             if status == .contentTooLarge { failure.code = .tooLarge }
         case is CancellationError:
             (failure, status) = (VisemeError(.busy, "The server is stopping"), .serviceUnavailable)
+        case is HTTPParserError, is ChannelError, is IOError:
+            // The client left, or what it sent is not HTTP.
+            context.logger.debug("\(request.method) \(request.uri.path): \(error)")
+            failure = VisemeError(
+                .badData, "The request body ended early or is not valid HTTP",
+                hint: "Send Content-Length bytes, or chunks with valid sizes.")
+            status = .badRequest
         default:
             context.logger.error("\(request.method) \(request.uri.path): \(error)")
             (failure, status) = (VisemeError(.internal, "The server failed at this request"), .internalServerError)
@@ -139,7 +141,15 @@ extension Request {
     func json<Value: Decodable>(_ type: Value.Type, upTo limit: Int = 1 << 16) async throws -> Value {
         let buffer = try await body.collect(upTo: limit)
         do {
-            return try JSONDecoder().decode(type, from: Data(buffer.readableBytesView))
+            let data = Data(buffer.readableBytesView)
+            if let object = try JSONSerialization.jsonObject(with: data) as? [String: Any],
+                let key = object.first(where: { $0.value is NSNull })?.key
+            {
+                throw VisemeError(.usage, "In the JSON body \"\(key)\" is null", hint: "Leave it out.")
+            }
+            return try JSONDecoder().decode(type, from: data)
+        } catch let error as VisemeError {
+            throw error
         } catch DecodingError.keyNotFound(let key, _) {
             throw VisemeError(.usage, "The JSON body lacks \"\(key.stringValue)\"")
         } catch DecodingError.typeMismatch(let type, let context) {
