@@ -47,12 +47,16 @@ struct SampleConverter: ~Copyable {
         return samples + (try push(raw.extended_data, count: Int(raw.nb_samples)))
     }
 
-    /// Gives what the resampler still holds back.
+    /// Gives what the resampler still holds back. What is converted afterwards begins anew: soxr reads from nowhere when it is
+    /// used again after its end.
     mutating func drain() throws -> [Float] {
         var samples: [Float] = []
         while true {
             let more = try push(nil, count: 0)
-            guard !more.isEmpty else { return samples }
+            guard !more.isEmpty else {
+                resampler = nil
+                return samples
+            }
             samples += more
         }
     }

@@ -55,6 +55,6 @@ public actor SampleReader {
     /// Recoverable problems, one sentence each.
     public var warnings: [String] { repair.warnings("The samples") }
 
-    /// What the resamplers hold back; nothing can be read after it.
+    /// What the resamplers hold back. What is read afterwards begins anew.
     public func finish() throws -> (samples: [Float], sound: [Float]) { (try speech.drain(), try sound.drain()) }
 }

@@ -183,6 +183,18 @@ struct SoundClockTests {
         #expect(await reader.warnings == [])
     }
 
+    @Test(
+        "Bare samples can be read after an end: that of an utterance comes while an upload goes on",
+        arguments: [8000, 16_000, 44_100, 48_000])
+    func afterTheEnd(_ rate: Int) async throws {
+        let reader = try SampleReader(RawSamples(format: .s16le, rate: rate), sound: .speech)
+        for _ in 0..<5 {
+            let (samples, _) = try await reader.read(Data(repeating: 1, count: rate))
+            let (rest, _) = try await reader.finish()
+            #expect(abs(samples.count + rest.count - 8000) < 40, "\(samples.count) + \(rest.count)")
+        }
+    }
+
     @Test("The index of an MP4 file: known by the first bytes")
     func heads() throws {
         func box(_ name: String, _ size: Int) -> [UInt8] {
