@@ -251,6 +251,7 @@ def talk(browser, loud):
             break
     check(len(heard) >= 10, f"the mouth follows the microphone: {len(heard)} pictures of movement")
     check(browser.evaluate("document.getElementById('speak').textContent") == "Stop listening", "the button says how to stop")
+    browser.wait("document.getElementById('status').textContent !== 'Ready'", 5)
     browser.click("#speak")
     browser.wait("document.getElementById('status').dataset.state === 'idle'", 30)
 

@@ -8,7 +8,7 @@ const at = id => document.getElementById(id);
 const video = at('video'), composer = at('composer'), problem = at('problem');
 const renders = new Renders(at('renders'), fail);
 const states = {
-  none: 'Not started', starting: 'Starting', idle: 'Listening', waiting: 'Waiting for more', speaking: 'Speaking', ended: 'Ended',
+  none: 'Not started', starting: 'Starting', idle: 'Ready', waiting: 'Waiting for more', speaking: 'Speaking', ended: 'Ended',
 };
 
 let avatars = [];
@@ -20,7 +20,7 @@ const busy = new Set();
 
 function show() {
   const state = !session ? 'none' : session.state;
-  const label = states[state] ?? state;
+  const label = state === 'idle' && microphone ? 'Listening' : states[state] ?? state;
   if (at('status').textContent !== label) at('status').textContent = label;
   at('status').dataset.state = state;
   at('start').hidden = Boolean(session);
@@ -48,12 +48,21 @@ function showFigures() {
 function fail(error) {
   if (!error || error.name === 'AbortError') return;
   if (error instanceof Failure && error.status === 401) {
-    at('key').showModal();
+    askForKey();
     return;
   }
   const again = error.retryAfter ? ` Try again in ${error.retryAfter} s.` : '';
   problem.textContent = `${error.message}${again}${error.hint ? ` ${error.hint}` : ''}`;
   problem.hidden = false;
+}
+
+/** Asks for the key; says so when the one that was tried is wrong. */
+function askForKey() {
+  at('key-problem').textContent = 'The server does not accept this key.';
+  at('key-problem').hidden = !key.value;
+  key.value = '';
+  at('enter-key').hidden = true;
+  if (!at('key').open) at('key').showModal();
 }
 
 /** Runs what a button asks for, once at a time, and shows what goes wrong. */
@@ -165,12 +174,15 @@ async function speak() {
   const target = live();
   await target.opened;
   if (source === 'file') await target.play(at('file').files[0]);
-  else await target.say(at('text').value);
+  else await target.say(at('text').value, voice());
 }
+
+/** The voice that was chosen; undefined for the server's own. */
+const voice = () => at('voice').value.trim() || undefined;
 
 function render() {
   return renders.start(chosen().id,
-    composer.source.value === 'file' ? { file: at('file').files[0] } : { text: at('text').value });
+    composer.source.value === 'file' ? { file: at('file').files[0] } : { text: at('text').value, voice: voice() });
 }
 
 async function interrupt() {
@@ -187,6 +199,7 @@ composer.addEventListener('submit', event => {
 composer.addEventListener('input', show);
 composer.addEventListener('change', event => {
   if (event.target.name === 'source' && microphone) listen(false);
+  problem.hidden = true; // it was about what was asked for before
   show();
 });
 at('text').addEventListener('keydown', event => {
@@ -205,11 +218,17 @@ at('mute').addEventListener('click', () => {
 });
 at('avatars').addEventListener('change', choose);
 at('key').addEventListener('close', () => {
-  if (at('key').returnValue !== 'use') return;
+  if (at('key').returnValue !== 'use') {
+    fail(new Error('This server needs an API key.'));
+    at('enter-key').hidden = false;
+    return;
+  }
+  problem.hidden = true;
   key.value = at('key-value').value;
   at('key-value').value = '';
   act(load);
 });
+at('enter-key').addEventListener('click', askForKey);
 addEventListener('pagehide', () => session?.close());
 
 async function load() {

@@ -21,8 +21,8 @@ export class Renders {
   }
 
   /** Asks for a render of a file or a text. */
-  async start(avatar, { file, text }) {
-    const query = new URLSearchParams({ avatar });
+  async start(avatar, { file, text, voice }) {
+    const query = new URLSearchParams(voice ? { avatar, voice } : { avatar });
     const type = file ? 'application/octet-stream' : 'text/plain; charset=utf-8';
     const answer = await request(`v1/renders?${query}`, {
       method: 'POST', body: file ?? text, headers: { 'Content-Type': type, 'Idempotency-Key': unique() },
@@ -49,11 +49,13 @@ export class Renders {
   async #follow(job, { name, action, note }) {
     const bar = document.createElement('progress');
     bar.setAttribute('aria-label', `Progress of ${name}`);
-    note.replaceChildren(bar);
+    const number = Object.assign(document.createElement('span'), { className: 'fine' });
+    note.replaceChildren(bar, number);
     const show = ({ framesDone, framesTotal }) => {
       if (!framesTotal || !framesDone) return;
       bar.max = framesTotal;
       bar.value = framesDone;
+      number.textContent = `${Math.round(100 * framesDone / framesTotal)} %, ${framesDone} of ${framesTotal} pictures`;
     };
     if (job.state === 'queued' || job.state === 'running') {
       for await (const { data } of events(await request(`v1/renders/${job.id}/events`))) {

@@ -35,10 +35,10 @@ export class Session extends EventTarget {
     this.#watch(status).catch(error => this.#end(error));
   }
 
-  /** Says a text. */
-  say(text) {
+  /** Says a text, in a voice or with the server's own. */
+  say(text, voice) {
     this.#ask();
-    return this.#send('say', { method: 'POST', json: { text } });
+    return this.#send('say', { method: 'POST', json: { text, voice } });
   }
 
   /** Says what a file sounds like. The answer comes when the last of it was taken, some seconds before it is spoken. */
