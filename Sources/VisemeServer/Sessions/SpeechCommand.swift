@@ -7,11 +7,6 @@ import Viseme
 #else
     import SystemPackage
 #endif
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
 
 /// A program that reads text from standard input and writes a WAV file to standard output. No shell is involved, and the text
 /// is never an argument.
@@ -74,7 +69,7 @@ struct SpeechCommand: Sendable {
     ) async throws -> Value {
         let voice = voice ?? defaultVoice
         try Self.checkName(voice)
-        let (reading, writing) = try Self.pipeEnds()
+        let (reading, writing) = try SpeechPipe.ends()
         return try await withThrowingTaskGroup(of: Step<Value>.self) { group in
             group.addTask { .ended(try await run(text, voice: voice, writing: writing)) }
             group.addTask { [limit] in
@@ -177,15 +172,5 @@ struct SpeechCommand: Sendable {
         guard isName, (1...64).contains(voice.utf8.count), !voice.hasPrefix("-") else {
             throw VisemeError(.usage, "'\(voice.prefix(64))' is not the name of a voice")
         }
-    }
-
-    /// A pipe: the end to read from, and the end that the program gets.
-    private static func pipeEnds() throws -> (reading: FileHandle, writing: Int32) {
-        var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else {
-            throw VisemeError(.internal, "No pipe can be made: \(String(cString: strerror(errno)))")
-        }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        return (FileHandle(fileDescriptor: ends[0], closeOnDealloc: true), ends[1])
     }
 }
