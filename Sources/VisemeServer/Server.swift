@@ -62,6 +62,7 @@ public struct Server: Service {
                 try await application.run()
             } onGracefulShutdown: {
                 // At once: the connections end when the sessions do.
+                readiness.stop()
                 Task { [sessions] in await sessions.stop() }
             }
         } catch let error as IOError {

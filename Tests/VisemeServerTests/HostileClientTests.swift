@@ -118,6 +118,61 @@ struct HostileClientTests {
         }
     }
 
+    @Test("An utterance may be finished while an upload runs that goes on; the server lives, and says the rest")
+    func finishDuringUpload() async throws {
+        try await TinyServer.test(.live) { client in
+            let session = try await client.begin()
+            let port = try #require(client.port)
+            let raw = try RawClient(port: port)
+            var speech = tone(seconds: 1)
+            func send(_ length: Int) {
+                raw.send("\(String(length, radix: 16))\r\n")
+                raw.send(Data(speech.readBytes(length: length) ?? []))
+                raw.send("\r\n")
+            }
+            raw.send(
+                "POST \(session.path)/audio?format=s16le&rate=16000 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                    + "Viseme-Session-Secret: \(session.secret)\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for _ in 0..<3 {
+                send(6401)
+                try await Task.sleep(for: .milliseconds(200))
+                #expect(try await client.post(session.path + "/finish", session.headers).status == .noContent)
+            }
+            send(2001)
+            raw.send("0\r\n\r\n")
+            let answer = String(decoding: raw.read(upTo: 12), as: UTF8.self)
+            #expect(answer.contains("202"), "\(answer)")
+            #expect(try await client.get("/health").status == .ok)
+        }
+    }
+
+    @Test("A few bytes now and then do not keep a speaking slot")
+    func trickle() async throws {
+        try await TinyServer.test(.live) {
+            ($0.maxSpeaking, $0.speechPauseSeconds) = (1, 1)
+        } _: { client in
+            let (slow, other) = (try await client.begin(), try await client.begin())
+            let raw = try RawClient(port: try #require(client.port))
+            raw.send(
+                "POST \(slow.path)/audio?format=s16le&rate=16000 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                    + "Viseme-Session-Secret: \(slow.secret)\r\nTransfer-Encoding: chunked\r\n\r\n")
+            var refusals = 0
+            for i in 0..<25 {
+                raw.send("2\r\nab\r\n")
+                try await Task.sleep(for: .milliseconds(200))
+                guard i >= 12 else { continue }
+                let said = try await client.execute(
+                    uri: other.path + "/audio?format=s16le&rate=16000", method: .post, headers: other.headers,
+                    body: tone(seconds: 0.05))
+                if said.status != .accepted { refusals += 1 }
+            }
+            #expect(refusals == 0)
+            // What was held back is said when the upload ends, once there is a slot.
+            raw.send("0\r\n\r\n")
+            #expect(String(decoding: raw.read(upTo: 12), as: UTF8.self).contains("202"))
+        }
+    }
+
     /// The body of an answer in chunks.
     private static func body(ofChunks answer: some Sequence<UInt8>) throws -> [UInt8] {
         let bytes = Array(answer)

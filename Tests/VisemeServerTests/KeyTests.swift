@@ -104,6 +104,29 @@ struct KeyTests {
         }
     }
 
+    @Test("Without API keys, too, each client has a share of the render queue, uploads that run included")
+    func shares() async throws {
+        // A client of the live server would send one request after the other.
+        try await TinyServer.test(.router) {
+            $0.trustedProxies = ["local"]
+            $0.maxWaitingRendersPerClient = 1
+            // Nothing is worked off meanwhile.
+            $0.speechCommand = ["/bin/sh", "-c", "sleep 3; exit 1"]
+        } _: { client in
+            func ask(_ address: String) async throws -> HTTPResponse.Status {
+                try await client.post(
+                    "/v1/renders", [.forwardedFor: address, .contentType: "text/plain"], "a text"
+                ).status
+            }
+            async let first = ask("203.0.113.1")
+            try await Task.sleep(for: .milliseconds(500))
+            #expect(try await ask("203.0.113.1") == .serviceUnavailable, "the share is one upload")
+            #expect(try await ask("203.0.113.2") == .badRequest, "another client's turn, whose program fails")
+            #expect(try await first == .badRequest)
+            #expect(try await ask("203.0.113.1") == .badRequest, "what was given up counts no more")
+        }
+    }
+
     @Test("One client cannot take all speaking slots where there are others")
     func slots() throws {
         let slots = SpeakingSlots(2, share: 1)
@@ -129,9 +152,9 @@ struct KeyTests {
     func turns() async throws {
         try await withTemporaryFolder { folder in
             let store = try RenderStore(at: folder.appending(path: "renders.sqlite"))
-            func job(_ id: String, _ owner: String, frames: Int = 25) -> RenderJob {
+            func job(_ id: String, _ client: String, frames: Int = 25) -> RenderJob {
                 RenderJob(
-                    id: id, owner: owner, avatar: "tiny", createdAt: .now, idempotencyKey: nil, digest: id,
+                    id: id, owner: "", client: client, avatar: "tiny", createdAt: .now, idempotencyKey: nil, digest: id,
                     framesTotal: frames)
             }
             func add(_ job: RenderJob) async throws -> Bool {
@@ -147,7 +170,7 @@ struct KeyTests {
             var order: [String] = []
             while let next = try await store.startNext(after: turns) {
                 order.append(next.id)
-                turns[next.owner] = order.count
+                turns[next.client] = order.count
             }
             #expect(order == ["a1", "b1", "c1", "a2", "a3"])
         }

@@ -10,7 +10,7 @@ import VisemeTestSupport
         id: String = "a", owner: String = "", key: String? = nil, digest: String = "d", frames: Int = 10
     ) -> RenderJob {
         RenderJob(
-            id: id, owner: owner, avatar: "tiny", createdAt: Date(timeIntervalSince1970: 1_000_000),
+            id: id, owner: owner, client: owner, avatar: "tiny", createdAt: Date(timeIntervalSince1970: 1_000_000),
             idempotencyKey: key, digest: digest, framesTotal: frames)
     }
 

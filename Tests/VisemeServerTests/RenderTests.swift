@@ -225,6 +225,28 @@ struct RenderTests {
         }
     }
 
+    @Test("Who follows a job that is deleted learns it; the files are the server's alone")
+    func deleted() async throws {
+        try await withTemporaryFolder { folder in
+            let configuration = TinyServer.configuration(in: folder)
+            try await TinyServer.make(configuration).application().test(.router) { client in
+                let id = try await job(ask(client, wave(tone(seconds: 60)))).id
+                async let followed = client.get("/v1/renders/\(id)/events")
+                try await Task.sleep(for: .milliseconds(500))
+                _ = try await client.execute(uri: "/v1/renders/\(id)", method: .delete, headers: [:], body: nil)
+                let events = String(buffer: try await followed.body)
+                #expect(events.contains("event: deleted\ndata: {\"id\":\"\(id)\"}"), "\(events.suffix(200))")
+                let names = try FileManager.default.contentsOfDirectory(atPath: configuration.data)
+                    .filter { $0.hasPrefix("renders.sqlite") }
+                #expect(names.count == 3)
+                for name in names {
+                    let file = try FileManager.default.attributesOfItem(atPath: "\(configuration.data)/\(name)")
+                    #expect((file[.posixPermissions] as? NSNumber)?.intValue == 0o600, "\(name)")
+                }
+            }
+        }
+    }
+
     @Test(
         "After a crash a result that has its name is kept as it is, a draft is rendered anew, a folder of no job goes, what is not ours stays"
     )
@@ -240,7 +262,7 @@ struct RenderTests {
                 try Data(wave(tone(seconds: 1)).readableBytesView).write(to: files.speech(of: id))
                 _ = try await store.add(
                     RenderJob(
-                        id: id, owner: "", avatar: "tiny", createdAt: .now, idempotencyKey: nil, digest: "",
+                        id: id, owner: "", client: "", avatar: "tiny", createdAt: .now, idempotencyKey: nil, digest: "",
                         framesTotal: 25),
                     .init(jobs: 9))
                 _ = try await store.startNext()

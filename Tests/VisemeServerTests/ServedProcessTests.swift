@@ -36,14 +36,14 @@ struct ServedProcessTests {
         return body
     }
 
-    @Test("SIGTERM: the stream of a session that speaks is complete, the status is 0")
+    @Test("SIGTERM: a session that speaks says it all, its stream is complete, the status is 0")
     func termination() async throws {
         try await withTemporaryFolder { folder in
             let server = try await ServedProcess(data: folder.appending(path: "data"))
             let session = try await server.begin()
             async let watched = watch(server, session, "mp4")
             try await eventually { try await server.figure("viewers") == 1 }
-            try await server.say(session, seconds: 9)
+            try await server.say(session, seconds: 4)
             try await eventually { try await server.figure("speech_units_total") >= 10 }
             #expect(try await onThread { server.stop() } == 0)
             let file = folder.appending(path: "out.mp4")
@@ -51,7 +51,8 @@ struct ServedProcessTests {
             #expect(try await complaints(of: "ffmpeg", ["-v", "warning", "-i", file.path, "-f", "null", "-"]).isEmpty)
             let summary = try await FFmpeg().probe(file)
             let (video, audio) = (try #require(summary.video), try #require(summary.audio))
-            #expect(video.packets >= 10 && abs(video.endSeconds - audio.endSeconds) < 0.04 + 2048 / 48000)
+            #expect(video.packets >= 100, "four seconds were accepted")
+            #expect(abs(video.endSeconds - audio.endSeconds) < 0.04 + 2048 / 48000)
         }
     }
 

@@ -53,8 +53,33 @@ struct SpeechCommandTests {
             let error = await #expect(throws: VisemeError.self) {
                 _ = try await command(script, seconds: 1).speak("x", voice: nil) { try await readAll($0) }
             }
-            #expect(error?.code == .unavailable && error?.message.contains("longer than") == true)
+            #expect(error?.code == .timedOut && error?.message.contains("longer than") == true)
             #expect(ContinuousClock.now - start < .seconds(10))
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(try !isAlive(child))
+        }
+    }
+
+    @Test(
+        "Children that keep the output of a program that has ended hold nobody up",
+        arguments: ["sleep 1000 &", "(trap '' TERM; sleep 1000) &", "setsid sleep 5 &", "setsid timeout 2 yes &"])
+    func children(_ child: String) async throws {
+        let start = ContinuousClock.now
+        let data = try await command("cat; \(child) sleep 0.1; exit 0", seconds: 60).speak("Hello", voice: nil) {
+            try await readAll($0)
+        }
+        #expect(ContinuousClock.now - start < .seconds(3))
+        #expect(String(decoding: data.prefix(5), as: UTF8.self) == "Hello")
+    }
+
+    @Test("A program that ends on SIGTERM takes along a child that does not")
+    func stubbornChild() async throws {
+        try await withTemporaryFolder { folder in
+            let child = folder.appending(path: "child")
+            let script = "(trap '' TERM; echo $BASHPID > '\(child.path)'; while true; do sleep 1; done) & wait"
+            await #expect(throws: VisemeError.self) {
+                _ = try await command(script, seconds: 1).speak("x", voice: nil) { try await readAll($0) }
+            }
             try await Task.sleep(for: .milliseconds(300))
             #expect(try !isAlive(child))
         }

@@ -4,12 +4,15 @@ import Viseme
 
 /// Whether the server can do what it is for.
 final class Readiness: Sendable {
-    private let state = Mutex(false)
+    private let state = Mutex((hasRun: false, isStopping: false))
 
-    /// Whether an inference has run.
-    var isReady: Bool { state.withLock { $0 } }
+    /// Whether an inference has run, and the server is not about to stop.
+    var isReady: Bool { state.withLock { $0.hasRun && !$0.isStopping } }
 
-    fileprivate func set() { state.withLock { $0 = true } }
+    fileprivate func set() { state.withLock { $0.hasRun = true } }
+
+    /// The server is about to stop.
+    func stop() { state.withLock { $0.isStopping = true } }
 }
 
 /// Makes the server ready, while it answers already; where that fails the server ends.

@@ -46,6 +46,8 @@ struct RenderJob: Sendable, Equatable, Codable {
     let id: String
     /// Who asked for it; lists show one's own jobs only.
     let owner: String
+    /// Whose share of the queue it counts in: an API key's name, or else an address.
+    let client: String
     /// The avatar's id.
     let avatar: String
     let createdAt: Date
@@ -56,18 +58,20 @@ struct RenderJob: Sendable, Equatable, Codable {
     /// Frames that the result will have, by its container; once it is finished, those that it has.
     private(set) var framesTotal: Int
     private(set) var state = State.queued
-    /// How often it was begun.
+    /// The number of times that it was begun.
     private(set) var attempts = 0
     private(set) var endedAt: Date?
     private(set) var resultBytes: Int?
     private(set) var failure: Failure?
 
     init(
-        id: String, owner: String, avatar: String, createdAt: Date, idempotencyKey: String?, digest: String,
+        id: String, owner: String, client: String, avatar: String, createdAt: Date, idempotencyKey: String?,
+        digest: String,
         framesTotal: Int
     ) {
         self.id = id
         self.owner = owner
+        self.client = client
         self.avatar = avatar
         self.createdAt = createdAt
         self.idempotencyKey = idempotencyKey

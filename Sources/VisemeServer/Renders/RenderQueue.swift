@@ -25,7 +25,8 @@ actor RenderQueue: Service {
     /// When each client had its last turn, so that they take turns.
     private var turns: [String: Int] = [:]
     private var turn = 0
-    private var uploads: Set<String> = []
+    /// The clients of uploads that run, by the id of the job that each is to become.
+    private var uploads: [String: String] = [:]
     private var isStopping = false
     private var isDatabaseBroken = false
 
@@ -91,7 +92,7 @@ actor RenderQueue: Service {
                 try await removeExpired()
                 while running.count < configuration.maxRenders, let job = try await store.startNext(after: turns) {
                     turn += 1
-                    turns[job.owner] = turn
+                    turns[job.client] = turn
                     running[job.id] = Task { await perform(job) }
                 }
             } catch {
@@ -170,8 +171,9 @@ actor RenderQueue: Service {
 
     /// Makes room for an upload and gives the id of the job that it is to become.
     ///
-    /// - Throws: `.busy` when too many jobs wait or are kept.
-    func beginUpload() async throws -> String {
+    /// - Parameter client: Whose share of the queue it counts in.
+    /// - Throws: `.busy` when too many jobs wait or are kept, or too many of this client; `.full` without room on the disk.
+    func beginUpload(client: String) async throws -> String {
         let counts = try await store.counts()
         guard counts.open + uploads.count < configuration.maxWaitingRenders else {
             throw VisemeError(
@@ -182,19 +184,21 @@ actor RenderQueue: Service {
                 .busy, "\(configuration.maxKeptRenders) render jobs are kept already",
                 hint: "DELETE those that are finished.")
         }
+        let own = try await store.openCount(of: client) + uploads.values.count { $0 == client }
+        guard own < configuration.maxWaitingRendersPerClient else { throw shareIsUsed }
         guard await files.byteCount() < configuration.maxDataBytes, files.hasRoom else {
             throw VisemeError(
                 .full, "There is no room for another render", hint: "DELETE those that are finished, or try later.")
         }
         let id = randomToken(bytes: 16)
         try files.create(id)
-        uploads.insert(id)
+        uploads[id] = client
         return id
     }
 
     /// Gives an upload up.
     func abandon(_ id: String) {
-        guard uploads.remove(id) != nil else { return }
+        guard uploads.removeValue(forKey: id) != nil else { return }
         files.remove(id)
     }
 
@@ -206,9 +210,11 @@ actor RenderQueue: Service {
         _ id: String, avatar: String, owner: String, key: String?, digest: String
     ) async throws -> (job: RenderJob, isNew: Bool) {
         defer { abandon(id) }
+        let client = uploads[id, default: ""]
         let frames = try await frameCount(of: id)
         let job = RenderJob(
-            id: id, owner: owner, avatar: avatar, createdAt: Date(), idempotencyKey: key, digest: digest,
+            id: id, owner: owner, client: client, avatar: avatar, createdAt: Date(), idempotencyKey: key,
+            digest: digest,
             framesTotal: frames)
         try await files.keep(id)
         let limits = RenderStore.Limits(
@@ -216,7 +222,7 @@ actor RenderQueue: Service {
             framesOfClient: configuration.maxWaitingSecondsPerClient * 25)
         switch try await store.add(job, limits) {
         case .added:
-            uploads.remove(id)
+            uploads[id] = nil
             wakeup.yield()
             return (job, true)
         case .repeated(let before): return (before, false)
@@ -226,12 +232,16 @@ actor RenderQueue: Service {
         case .full:
             throw VisemeError(
                 .busy, "\(configuration.maxWaitingRenders) render jobs wait already", hint: "Try again later.")
-        case .share:
-            throw VisemeError(
-                .busy,
-                "Your share of the queue is used up: \(configuration.maxWaitingRendersPerClient) jobs with "
-                    + "\(configuration.maxWaitingSecondsPerClient) s of speech", hint: "Wait until some are finished.")
+        case .share: throw shareIsUsed
         }
+    }
+
+    private var shareIsUsed: VisemeError {
+        VisemeError(
+            .busy,
+            "Your share of the queue is used up: \(configuration.maxWaitingRendersPerClient) jobs with "
+                + "\(configuration.maxWaitingSecondsPerClient) s of speech, uploads included",
+            hint: "Wait until some are finished.")
     }
 
     private func frameCount(of id: String) async throws -> Int {

@@ -32,6 +32,11 @@ struct RenderRoutes: Sendable {
         }
     }
 
+    /// The last event of a job that is deleted.
+    struct Deleted: Codable, Sendable {
+        var id: String
+    }
+
     /// The answer to `GET /v1/renders`.
     struct List: Codable, Sendable {
         var renders: [Document]
@@ -85,7 +90,7 @@ struct RenderRoutes: Sendable {
         }
         let body = try BoundedBody(request, configuration)
 
-        let id = try await queue.beginUpload()
+        let id = try await queue.beginUpload(client: context.client)
         do {
             let upload = try RenderUpload(to: queue.files.speech(of: id))
             let wish = try await fill(upload, from: request, body)
@@ -150,7 +155,10 @@ struct RenderRoutes: Sendable {
             let stream = EventStream()
             var last: Document?
             var silentLooks = 0
-            while let (job, framesDone) = try await queue.job(id) {
+            while true {
+                guard let (job, framesDone) = try await queue.job(id) else {
+                    return try await writer.write(try stream.event("deleted", Deleted(id: id)))
+                }
                 let now = Document(job, framesDone: framesDone)
                 silentLooks += 1
                 if now != last {

@@ -1,6 +1,12 @@
 import Foundation
 import GRDB
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// The jobs in SQLite. What a call has returned from survives the end of the process and of the machine's power.
 struct RenderStore: Sendable {
     /// What became of a job that was to be added.
@@ -31,6 +37,12 @@ struct RenderStore: Sendable {
         // Another process may hold the file for a moment, such as a backup.
         configuration.busyMode = .timeout(5)
         configuration.maximumReaderCount = 2
+        // SQLite gives its other files the permissions of this one: who rendered what is nobody else's business.
+        let descriptor = open(file.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        if descriptor >= 0 {
+            fchmod(descriptor, 0o600)
+            close(descriptor)
+        }
         pool = try DatabasePool(path: file.path, configuration: configuration)
         // GRDB's default for its write-ahead log loses the last transactions when the power fails; here a transaction is a promise.
         try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
@@ -54,6 +66,12 @@ struct RenderStore: Sendable {
                 table.column("resultBytes", .integer)
                 table.column("failure", .text)
                 table.uniqueKey(["owner", "idempotencyKey"])
+            }
+        }
+        // Without API keys every client owns all jobs, yet each has a share of the queue.
+        migrations.registerMigration("2") { database in
+            try database.alter(table: RenderJob.databaseTableName) { table in
+                table.add(column: "client", .text).notNull().defaults(to: "")
             }
         }
         return migrations
@@ -83,7 +101,7 @@ struct RenderStore: Sendable {
                 return before.digest == job.digest ? .repeated(before) : .conflicting
             }
             guard try RenderJob.filter(Self.isOpen).fetchCount(database) < limits.jobs else { return .full }
-            let own = try RenderJob.filter(Self.isOpen && Column("owner") == job.owner).fetchAll(database)
+            let own = try RenderJob.filter(Self.isOpen && Column("client") == job.client).fetchAll(database)
             let frames = own.reduce(job.framesTotal) { $0 + $1.framesTotal }
             guard own.count < limits.jobsOfClient, own.isEmpty || frames <= limits.framesOfClient else { return .share }
             try job.insert(database)
@@ -99,7 +117,7 @@ struct RenderStore: Sendable {
             let waiting = RenderJob.filter(Column("state") == RenderJob.State.queued.rawValue).order(Column.rowID)
             let jobs = try waiting.fetchAll(database)
             // The first of equal ones: min keeps the order.
-            guard let job = jobs.min(by: { turns[$0.owner, default: 0] < turns[$1.owner, default: 0] }) else {
+            guard let job = jobs.min(by: { turns[$0.client, default: 0] < turns[$1.client, default: 0] }) else {
                 return nil
             }
             return try Self.update(job, .start, in: database)
@@ -141,6 +159,11 @@ struct RenderStore: Sendable {
         try await pool.read { database in
             try RenderJob.filter(Column("endedAt") < time).select(Column("id"), as: String.self).fetchAll(database)
         }
+    }
+
+    /// The number of a client's jobs that wait or run.
+    func openCount(of client: String) async throws -> Int {
+        try await pool.read { try RenderJob.filter(Self.isOpen && Column("client") == client).fetchCount($0) }
     }
 
     /// How many jobs wait or run, and how many there are in all.

@@ -21,6 +21,8 @@ extension VisemeError.Code {
     static let full = VisemeError.Code(rawValue: "full")
     /// The capacity is used up at the moment.
     static let busy = VisemeError.Code(rawValue: "busy")
+    /// A program that the server uses took too long.
+    static let timedOut = VisemeError.Code(rawValue: "timed-out")
 
     /// The HTTP status that says the same.
     var status: HTTPResponse.Status {
@@ -33,6 +35,7 @@ extension VisemeError.Code {
         case .tooLarge: .contentTooLarge
         case .busy: .serviceUnavailable
         case .unavailable: .notImplemented
+        case .timedOut: .gatewayTimeout
         case .unsupported: .unsupportedMediaType
         case .full, .cannotCreate: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
         default: .internalServerError

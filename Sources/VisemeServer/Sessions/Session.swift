@@ -41,6 +41,9 @@ actor Session {
     private var speeches: [Int: Int] = [:]
     private var bare: (reader: SampleReader, epoch: Int)?
     private var hasSlot = false
+    /// Sound that waits until it is worth a slot, after a slot was lost because hardly any came.
+    private var held: (samples: [Float], sound: [Float])?
+    private var isDraining = false
     private var pause = SpeechPause()
     private var spoken: ContinuousClock.Instant?
     private var state = SessionStatus.State.idle
@@ -81,12 +84,13 @@ actor Session {
     func beginSpeech() async throws -> Speech {
         let epoch = await live.epoch
         guard state != .ended else { throw ended }
+        guard !isDraining else { throw VisemeError(.busy, "The server is stopping") }
         guard !speeches.values.contains(epoch) else {
             throw VisemeError(
                 .conflict, "Session \(id) is being spoken to already",
                 hint: "Wait for that request to end, or interrupt the session.")
         }
-        try takeSlot()
+        if held == nil { try takeSlot() }
         numbers += 1
         speeches[numbers] = epoch
         lastCall = .now
@@ -104,6 +108,7 @@ actor Session {
                 hint: "At most \(around.slots.capacity) at once, \(around.slots.share) of one client.")
         }
         hasSlot = true
+        held = nil
         pause = SpeechPause()
     }
 
@@ -131,10 +136,25 @@ actor Session {
         guard samples.allSatisfy(\.isFinite), sound.allSatisfy(\.isFinite) else {
             throw VisemeError(.badData, "The speech has NaN or infinite samples")
         }
+        return try await push(samples, sound: sound, epoch: speech.epoch)
+    }
+
+    /// - Parameter isLast: Whether nothing more of the utterance comes.
+    private func push(_ samples: [Float], sound: [Float], epoch: Int, isLast: Bool = false) async throws -> Bool {
+        guard epoch == (await live.epoch) else { return false }
+        var (samples, sound) = (samples, sound)
+        if let waiting = held {
+            (samples, sound) = (waiting.samples + samples, waiting.sound + sound)
+            // A fifth of a second: a few bytes now and then must not keep others from speaking.
+            guard samples.count >= 3200 || (isLast && !samples.isEmpty) else {
+                held = (samples, sound)
+                return true
+            }
+        }
         // It may have been lost while no sound came.
-        if speech.epoch == (await live.epoch) { try takeSlot() }
+        try takeSlot()
         pause.heard += samples.count
-        return try await live.push(samples, sound: sound, epoch: speech.epoch)
+        return try await live.push(samples, sound: sound, epoch: epoch)
     }
 
     /// The reader of bare samples: the same from upload to upload, so that they join without a gap.
@@ -147,14 +167,18 @@ actor Session {
     }
 
     /// Ends the utterance that a speech was, unless it was interrupted.
-    func finish(_ speech: Speech) async {
-        if await live.epoch == speech.epoch { await live.finish() }
+    func finish(_ speech: Speech) async throws {
+        guard await live.epoch == speech.epoch else { return }
+        if held != nil { _ = try await push([], sound: [], epoch: speech.epoch, isLast: true) }
+        await live.finish()
     }
 
     /// Ends the utterance.
     func finish() async throws {
         lastCall = .now
-        try await finishSamples(await live.epoch)
+        let epoch = await live.epoch
+        try await finishSamples(epoch)
+        if held != nil { _ = try await push([], sound: [], epoch: epoch, isLast: true) }
         await live.finish()
     }
 
@@ -163,7 +187,7 @@ actor Session {
         bare = nil
         guard ending.epoch == epoch else { return }
         let (samples, sound) = try await ending.reader.finish()
-        _ = try await live.push(samples, sound: sound, epoch: epoch)
+        _ = try await push(samples, sound: sound, epoch: epoch, isLast: true)
         await live.finish()
     }
 
@@ -172,7 +196,14 @@ actor Session {
         lastCall = .now
         spoken = nil
         bare = nil
+        if held != nil { held = ([], []) }
         await live.interrupt()
+    }
+
+    /// Takes no new speech, and ends the session when what it says is said.
+    func drain() async {
+        isDraining = true
+        if speeches.isEmpty, state == .idle, await !live.hasSpeech { await end() }
     }
 
     /// Ends the session, once what is shown is shown.
@@ -350,7 +381,12 @@ actor Session {
         let next: SessionStatus.State =
             unit.isSpeech ? .speaking : isHole && hasSpeech && state != .idle ? .waiting : .idle
         let isPausing = pause.isOver(at: now, seconds: around.configuration.speechPauseSeconds)
-        if hasSlot, !hasSpeech, next == .idle && speeches.isEmpty || next != .speaking && isPausing { giveSlotBack() }
+        let isSaid = next == .idle && speeches.isEmpty && !hasSpeech
+        // The few samples that a trickle leaves waiting do not keep a slot.
+        if hasSlot, isSaid || next != .speaking && isPausing {
+            if !isSaid { held = held ?? ([], []) }
+            giveSlotBack()
+        }
         let isNew = next != state
         state = next
         if isNew || units % 25 == 0 {
@@ -380,6 +416,7 @@ actor Session {
 
     private func expire(_ now: ContinuousClock.Instant) async {
         guard speeches.isEmpty, state == .idle else { return }
+        if isDraining, await !live.hasSpeech { return await live.end() }
         let idle = Duration.seconds(around.configuration.sessionIdleSeconds)
         let quiet = Duration.seconds(around.configuration.sessionQuietSeconds)
         guard (viewers.isEmpty && now - max(lastCall, lastSpeech) > idle) || now - max(lastCall, lastSpeech) > quiet

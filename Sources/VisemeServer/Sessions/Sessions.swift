@@ -52,10 +52,14 @@ actor Sessions: Service {
         sessions[session.id] = nil
     }
 
-    /// Ends all sessions, and begins none any more.
+    /// Begins no session and takes no speech any more. Sessions end when what they say is said, but all of them two seconds before
+    /// the server has to: their streams are completed then.
     func stop() async {
         isStopping = true
         begin.finish()
+        for session in sessions.values { await session.drain() }
+        let end = ContinuousClock.now + .seconds(configuration.shutdownSeconds - 2)
+        while !sessions.isEmpty, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(50)) }
         for session in sessions.values { await session.end() }
     }
 

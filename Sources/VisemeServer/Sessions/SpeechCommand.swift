@@ -1,7 +1,13 @@
 import Foundation
 import Subprocess
+import Synchronization
 import Viseme
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 #if canImport(System)
     import System
 #else
@@ -54,7 +60,8 @@ struct SpeechCommand: Sendable {
     /// Speaks a text.
     ///
     /// The program runs in a process group of its own, which is ended (SIGTERM, after half a second SIGKILL) when the task is
-    /// cancelled, when `read` throws or leaves early, and when it takes too long.
+    /// cancelled, when `read` throws or leaves early, and when it takes too long. When the program ends its children are killed,
+    /// and what it wrote ends, too.
     ///
     /// - Parameters:
     ///   - text: Anything.
@@ -62,22 +69,31 @@ struct SpeechCommand: Sendable {
     ///   - taken: The duration of the speech that was taken so far. It does not count against the limit: a session takes speech
     ///     only as fast as it is spoken, and the program waits meanwhile.
     ///   - read: Reads what the program writes; says whether it read to the end.
-    /// - Throws: `.usage` for another voice; `.badData` when the program fails; `.unavailable` when it takes too long.
+    /// - Throws: `.usage` for another voice; `.badData` when the program fails; `.timedOut` when it takes too long.
     func speak<Value: Sendable>(
         _ text: String, voice: String?, taken: @escaping @Sendable () -> Duration = { .zero },
         _ read: @escaping @Sendable (FileHandle) async throws -> (value: Value, isComplete: Bool)
     ) async throws -> Value {
         let voice = voice ?? defaultVoice
         try Self.checkName(voice)
-        let (reading, writing) = try SpeechPipe.ends()
+        let (reading, output, writing) = try ProgramOutput.make()
         return try await withThrowingTaskGroup(of: Step<Value>.self) { group in
-            group.addTask { .ended(try await run(text, voice: voice, writing: writing)) }
+            group.addTask {
+                defer { output.programEnded() }
+                return .ended(try await run(text, voice: voice, writing: writing))
+            }
+            group.addTask {
+                await output.run()
+                return .copied
+            }
             group.addTask { [limit] in
                 let start = ContinuousClock.now
                 while ContinuousClock.now - start < limit + taken() { try await Task.sleep(for: .milliseconds(200)) }
                 return .expired
             }
             group.addTask {
+                // Whoever copies learns that nobody reads. `read` may have closed it.
+                defer { try? reading.close() }
                 do {
                     let (value, isComplete) = try await read(reading)
                     return .read(value, isComplete: isComplete)
@@ -92,9 +108,10 @@ struct SpeechCommand: Sendable {
             while let step = try await group.next() {
                 switch step {
                 case .ended(let ended): status = ended
+                case .copied: break
                 case .expired:
                     throw VisemeError(
-                        .unavailable,
+                        .timedOut,
                         "The text-to-speech program took longer than \(limit / .seconds(1)) s and was ended",
                         hint: "Say less at once, or set \"speechCommandSeconds\" higher.")
                 case .read(let value, let isComplete):
@@ -120,6 +137,7 @@ struct SpeechCommand: Sendable {
 
     private enum Step<Value: Sendable>: Sendable {
         case ended(TerminationStatus)
+        case copied
         case expired
         case read(Value, isComplete: Bool)
         case failed(any Error)
@@ -134,6 +152,9 @@ struct SpeechCommand: Sendable {
         // What the server's own environment holds is nobody's business.
         let kept = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR"]
         let environment = ProcessInfo.processInfo.environment.filter { kept.contains($0.key) }
+        let group = Mutex<pid_t?>(nil)
+        // The number stands for the group as long as one of it lives; a new process gets it only after all others had their turn.
+        defer { if let group = group.withLock({ $0 }) { kill(-group, SIGKILL) } }
         do {
             return try await Subprocess.run(
                 .path(FilePath(program.path)),
@@ -146,7 +167,7 @@ struct SpeechCommand: Sendable {
                 platformOptions: options, input: .string(text),
                 output: .fileDescriptor(FileDescriptor(rawValue: writing), closeAfterSpawningProcess: true),
                 error: .discarded
-            ).terminationStatus
+            ) { program in group.withLock { $0 = program.processIdentifier.value } }.terminationStatus
         } catch let error as SubprocessError {
             if Task.isCancelled { throw CancellationError() }
             throw VisemeError(.internal, "'\(program.path)' cannot be run", cause: error)

@@ -189,7 +189,7 @@ struct SpeechInput: Sendable {
         }
         let warnings = await source.warnings
         await source.close()
-        await session.finish(speech)
+        try await session.finish(speech)
         return (speech, false, warnings)
     }
 }

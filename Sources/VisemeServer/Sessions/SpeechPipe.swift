@@ -25,20 +25,18 @@ actor SpeechPipe {
     /// - Returns: The end to read from, which belongs to the caller, and the end to write to.
     static func make() throws -> (reading: FileHandle, writing: SpeechPipe) {
         let (reading, writing) = try ends()
-        return (reading, SpeechPipe(writing))
+        return (FileHandle(fileDescriptor: reading, closeOnDealloc: true), SpeechPipe(writing))
     }
 
-    /// Makes a pipe for a program to write into.
-    ///
-    /// - Returns: The end to read from, and the descriptor to write to; both belong to the caller.
-    static func ends() throws -> (reading: FileHandle, writing: Int32) {
+    /// The descriptors of a new pipe; both belong to the caller.
+    static func ends() throws -> (reading: Int32, writing: Int32) {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else {
             throw VisemeError(.internal, "No pipe can be made: \(String(cString: strerror(errno)))")
         }
         // Programs that the server starts must not hold it open.
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        return (FileHandle(fileDescriptor: ends[0], closeOnDealloc: true), ends[1])
+        return (ends[0], ends[1])
     }
 
     /// Writes everything.

@@ -1,0 +1,68 @@
+import Foundation
+import NIOCore
+import Synchronization
+import Viseme
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Copies what a program writes into a pipe of the server's own.
+///
+/// A pipe ends when nobody holds its writing end any more. The program's children hold the program's, and one that moved to another
+/// process group outlives it; the copy ends with the program.
+actor ProgramOutput {
+    private let executor = BlockingExecutor("program output")
+    private let source: Int32
+    private let copy: SpeechPipe
+    private nonisolated let isProgramEnded = Mutex(false)
+
+    /// The actor's own queue: it waits for the program.
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    private init(_ source: Int32, _ copy: SpeechPipe) { (self.source, self.copy) = (source, copy) }
+
+    deinit { close(source) }
+
+    /// Makes both pipes.
+    ///
+    /// - Returns: The copy's reading end, what copies, and the descriptor for the program to write to; both ends belong to the
+    ///   caller.
+    static func make() throws -> (reading: FileHandle, output: ProgramOutput, writing: Int32) {
+        let program = try SpeechPipe.ends()
+        do {
+            let (reading, copy) = try SpeechPipe.make()
+            return (reading, ProgramOutput(program.reading, copy), program.writing)
+        } catch {
+            close(program.reading)
+            close(program.writing)
+            throw error
+        }
+    }
+
+    /// Says that the program has ended: what it has written is copied, nothing more is waited for.
+    nonisolated func programEnded() { isProgramEnded.withLock { $0 = true } }
+
+    /// Copies until the program's output ends, or the program does, or nobody reads the copy any more.
+    func run() async {
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        var left: Int?
+        while left != 0 {
+            if left == nil, isProgramEnded.withLock({ $0 }) {
+                // A child that still runs may go on writing.
+                var waiting: Int32 = 0
+                left = ioctl(source, UInt(FIONREAD), &waiting) == 0 ? Int(waiting) : 0
+                continue
+            }
+            var wait = pollfd(fd: source, events: Int16(POLLIN), revents: 0)
+            guard left != nil || poll(&wait, 1, 20) != 0 else { continue }
+            let count = read(source, &buffer, min(buffer.count, left ?? .max))
+            if count < 0, errno == EINTR { continue }
+            guard count > 0, await copy.write(.init(bytes: buffer[..<count])) else { break }
+            left = left.map { $0 - count }
+        }
+        await copy.close()
+    }
+}
