@@ -40,11 +40,8 @@ actor Session {
     private var numbers = 0
     private var speeches: [Int: Int] = [:]
     private var bare: (reader: SampleReader, epoch: Int)?
-    private var hasSlot = false
-    /// Sound that waits until it is worth a slot, after a slot was lost because hardly any came.
-    private var held: (samples: [Float], sound: [Float])?
+    private var turn: SpeakingTurn
     private var isDraining = false
-    private var pause = SpeechPause()
     private var spoken: ContinuousClock.Instant?
     private var state = SessionStatus.State.idle
     private var recent: [ContinuousClock.Instant] = []
@@ -63,6 +60,7 @@ actor Session {
         self.avatar = avatar
         self.client = client
         self.around = around
+        turn = SpeakingTurn(around.slots, client: client, pauseSeconds: around.configuration.speechPauseSeconds)
         secretHash = hexDigest(of: secret)
         var settings = LiveSession.Settings()
         settings.sound = LoadedAvatar.sound
@@ -90,7 +88,7 @@ actor Session {
                 .conflict, "Session \(id) is being spoken to already",
                 hint: "Wait for that request to end, or interrupt the session.")
         }
-        if held == nil { try takeSlot() }
+        try refusing { try turn.begin() }
         numbers += 1
         speeches[numbers] = epoch
         lastCall = .now
@@ -98,23 +96,14 @@ actor Session {
         return Speech(number: numbers, epoch: epoch)
     }
 
-    /// Takes a place among those who speak, unless the session has one.
-    private func takeSlot() throws {
-        guard !hasSlot else { return }
-        guard around.slots.take(for: client) else {
+    /// Counts what is refused.
+    private func refusing<Value>(_ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch {
             around.metrics.count("refused_total", label: ("reason", "speaking"))
-            throw VisemeError(
-                .busy, "As many sessions speak as can, and more would make all of them stutter",
-                hint: "At most \(around.slots.capacity) at once, \(around.slots.share) of one client.")
+            throw error
         }
-        hasSlot = true
-        held = nil
-        pause = SpeechPause()
-    }
-
-    private func giveSlotBack() {
-        if hasSlot { around.slots.giveBack(for: client) }
-        hasSlot = false
     }
 
     /// Ends what `beginSpeech` began.
@@ -142,19 +131,9 @@ actor Session {
     /// - Parameter isLast: Whether nothing more of the utterance comes.
     private func push(_ samples: [Float], sound: [Float], epoch: Int, isLast: Bool = false) async throws -> Bool {
         guard epoch == (await live.epoch) else { return false }
-        var (samples, sound) = (samples, sound)
-        if let waiting = held {
-            (samples, sound) = (waiting.samples + samples, waiting.sound + sound)
-            // A fifth of a second: a few bytes now and then must not keep others from speaking.
-            guard samples.count >= 3200 || (isLast && !samples.isEmpty) else {
-                held = (samples, sound)
-                return true
-            }
-        }
-        // It may have been lost while no sound came.
-        try takeSlot()
-        pause.heard += samples.count
-        return try await live.push(samples, sound: sound, epoch: epoch)
+        let accepted = try refusing { try turn.accept(samples, sound: sound, isLast: isLast) }
+        guard let accepted else { return true }
+        return try await live.push(accepted.samples, sound: accepted.sound, epoch: epoch)
     }
 
     /// The reader of bare samples: the same from upload to upload, so that they join without a gap.
@@ -169,7 +148,7 @@ actor Session {
     /// Ends the utterance that a speech was, unless it was interrupted.
     func finish(_ speech: Speech) async throws {
         guard await live.epoch == speech.epoch else { return }
-        if held != nil { _ = try await push([], sound: [], epoch: speech.epoch, isLast: true) }
+        _ = try await push([], sound: [], epoch: speech.epoch, isLast: true)
         await live.finish()
     }
 
@@ -178,7 +157,7 @@ actor Session {
         lastCall = .now
         let epoch = await live.epoch
         try await finishSamples(epoch)
-        if held != nil { _ = try await push([], sound: [], epoch: epoch, isLast: true) }
+        _ = try await push([], sound: [], epoch: epoch, isLast: true)
         await live.finish()
     }
 
@@ -196,7 +175,7 @@ actor Session {
         lastCall = .now
         spoken = nil
         bare = nil
-        if held != nil { held = ([], []) }
+        turn.interrupt()
         await live.interrupt()
     }
 
@@ -300,7 +279,7 @@ actor Session {
 
     private func close() {
         state = .ended
-        giveSlotBack()
+        turn.end()
         let last = SessionStatus(
             state: .ended, fps: 0, units: units, dropped: counted.dropped, late: counted.late, starved: counted.starved,
             queuedSeconds: 0, viewers: 0)
@@ -380,13 +359,8 @@ actor Session {
         let isHole = !unit.isSpeech && unit.frame == nil && unit.templatePosition == nil
         let next: SessionStatus.State =
             unit.isSpeech ? .speaking : isHole && hasSpeech && state != .idle ? .waiting : .idle
-        let isPausing = pause.isOver(at: now, seconds: around.configuration.speechPauseSeconds)
         let isSaid = next == .idle && speeches.isEmpty && !hasSpeech
-        // The few samples that a trickle leaves waiting do not keep a slot.
-        if hasSlot, isSaid || next != .speaking && isPausing {
-            if !isSaid { held = held ?? ([], []) }
-            giveSlotBack()
-        }
+        turn.look(isSaid: isSaid, isSpeaking: next == .speaking, at: now)
         let isNew = next != state
         state = next
         if isNew || units % 25 == 0 {
