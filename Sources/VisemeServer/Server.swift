@@ -87,6 +87,8 @@ public struct Server: Service {
         router.add(middleware: CrossOriginMiddleware(origins: configuration.allowedOrigins))
         router.add(middleware: FailureMiddleware())
         router.add(middleware: AccessMiddleware(configuration: configuration))
+        // Last: a request that is refused above need not send its body.
+        router.add(middleware: ContinueMiddleware())
         let keyed = router.group().add(middleware: KeyMiddleware(keys: configuration.apiKeys))
         HealthRoutes(readiness: readiness, metrics: metrics, sessions: sessions, renders: renders).add(
             to: router, keyed: keyed)

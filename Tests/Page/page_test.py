@@ -8,6 +8,10 @@ else three times as long is allowed, and three attempts. Ends with status 0 when
 """
 import argparse
 import base64
+import contextlib
+import functools
+import hashlib
+import http.server
 import json
 import os
 import re
@@ -16,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import chromium
@@ -39,8 +44,8 @@ def check_time(seconds, bar, what):
     check(seconds <= bar * (1 if strict else 3), f"{what}: {seconds:.2f} s, the bar is {bar:.2f} s")
 
 
-def serve(program, data):
-    environment = dict(os.environ)
+def serve(program, data, settings=None):
+    environment = dict(os.environ, **(settings or {}))
     environment.setdefault("VISEME_ONNXRUNTIME", os.path.join(root, ".deps/onnxruntime/lib/libonnxruntime.so"))
     log = open(os.path.join(data, "log"), "w+")
     server = subprocess.Popen(
@@ -281,7 +286,65 @@ def render(browser):
     check(True, "and removed")
 
 
+def enter_key(program, viseme):
+    """A server that wants a key: a wrong one is refused in words, the right one opens the page."""
+    digest = hashlib.sha256(b"open sesame").hexdigest()
+    with running(program, viseme, {"VISEME_API_KEYS": json.dumps([{"name": "me", "sha256": digest}])}) as (browser, address):
+        browser.call("Page.navigate", {"url": address + "/"})
+        browser.wait("document.getElementById('key') && document.getElementById('key').open")
+        for text in ("wrong", "open sesame"):
+            browser.evaluate(f"document.getElementById('key-value').value = '{text}'")
+            browser.click("#key [value=use]")
+            if text == "wrong":
+                browser.wait("document.getElementById('key').open && !document.getElementById('key-problem').hidden")
+                said = browser.evaluate("document.getElementById('key-problem').textContent")
+                check("not accept" in said, f"a wrong key is refused: {said}")
+        browser.wait("!document.getElementById('key').open && document.querySelector('#avatars input:checked') !== null")
+        check(True, "the right key opens the page")
+
+
+def talk_example(program, viseme):
+    """Examples/talk.html, served by somebody else: the picture is shown and moves."""
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+    pages = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=os.path.join(root, "Examples")))
+    threading.Thread(target=pages.serve_forever, daemon=True).start()
+    origin = f"http://127.0.0.1:{pages.server_port}"
+    with running(program, viseme, {"VISEME_ALLOWED_ORIGINS": origin}) as (browser, address):
+        browser.call("Page.navigate", {"url": f"{origin}/talk.html?server={address}"})
+        browser.wait("document.readyState === 'complete'")
+        browser.choose_file("#speech", os.path.join(root, "samples", "hello.wav"))
+        browser.wait("document.getElementById('video').videoWidth > 0 && document.getElementById('video').currentTime > 1", 40)
+        shown = browser.evaluate("""(() => { const it = document.getElementById('video'), canvas = new OffscreenCanvas(64, 36),
+            pen = canvas.getContext('2d'); pen.drawImage(it, 0, 0, 64, 36);
+            return [...pen.getImageData(0, 0, 64, 36).data].reduce((sum, value) => sum + value, 0) / 64 / 36 / 4 })()""")
+        check(20 < shown - 64 < 200, f"the example page shows the avatar and may read it: mean value {shown:.0f}")
+        complaints = browser.complaints()
+        check(not complaints, f"the browser has nothing to complain about {complaints or ''}")
+    pages.shutdown()
+
+
+@contextlib.contextmanager
+def running(program, viseme, settings):
+    """A server of its own and a browser."""
+    with tempfile.TemporaryDirectory(prefix="viseme-page-") as folder:
+        server, address = serve(os.path.abspath(viseme), folder, settings)
+        browser = chromium.Chromium(program, os.path.join(root, "samples", "hello.wav"))
+        try:
+            yield browser, address
+        except (TimeoutError, RuntimeError) as error:
+            check(False, str(error))
+        finally:
+            browser.close()
+            server.kill()
+            server.wait()
+
+
 def attempt_all(arguments, program):
+    enter_key(program, arguments.viseme)
+    talk_example(program, arguments.viseme)
     with tempfile.TemporaryDirectory(prefix="viseme-page-") as folder:
         server, address = serve(os.path.abspath(arguments.viseme), folder)
         browser = chromium.Chromium(program, os.path.join(root, "samples", "hello.wav"))

@@ -146,6 +146,27 @@ struct HostileClientTests {
         }
     }
 
+    @Test("A client that waits for 100 Continue is told to go on, once, and one that is refused is not")
+    func expectation() async throws {
+        try await TinyServer.test(.live) { client in
+            let session = try await client.begin()
+            let port = try #require(client.port)
+            func ask(_ path: String, origin: String = "") throws -> (client: RawClient, answer: String) {
+                let raw = try RawClient(port: port)
+                raw.send(
+                    "POST \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nViseme-Session-Secret: \(session.secret)\r\n"
+                        + origin + "Expect: 100-continue\r\nContent-Length: 6400\r\n\r\n")
+                return (raw, String(decoding: raw.read(upTo: 25), as: UTF8.self))
+            }
+            let (raw, first) = try ask(session.path + "/audio?format=s16le&rate=16000")
+            #expect(first.hasPrefix("HTTP/1.1 100 Continue\r\n\r\n"), "\(first)")
+            raw.send(Data(tone(seconds: 0.2).readableBytesView))
+            #expect(String(decoding: raw.read(upTo: 12), as: UTF8.self).hasPrefix("HTTP/1.1 202"))
+            let foreign = try ask(session.path + "/audio", origin: "Origin: https://elsewhere.example\r\n").answer
+            #expect(foreign.hasPrefix("HTTP/1.1 403"), "\(foreign)")
+        }
+    }
+
     @Test("A few bytes now and then do not keep a speaking slot")
     func trickle() async throws {
         try await TinyServer.test(.live) {
