@@ -6,13 +6,12 @@ struct GeneratorRoles {
     let imageSize: Int
 
     /// Nil when the graph is not exactly what the manifest says of a generator with these three.
-    init?(_ graph: ModelGraph, of model: ModelFile) {
-        let contract = model.family.generator
+    init?(_ graph: ModelGraph, of model: ModelDescription, _ contract: TensorContract) {
         guard graph.inputs.count == contract.inputs.count, graph.outputs.count == contract.outputs.count,
             Set(contract.inputs.map(\.role)) == [.image, .audio], contract.outputs.map(\.role) == [.mouth],
             // Why it does not fit is the backend's to say.
             let tensors = try? TensorBinding(
-                contract, inputs: graph.inputs, outputs: graph.outputs, of: model.description.withOpenBatch),
+                contract, inputs: graph.inputs, outputs: graph.outputs, of: model.withOpenBatch),
             let side = tensors.side
         else { return nil }
         (image, audio, mouth) = (tensors[.image].name, tensors[.audio].name, tensors[.mouth].name)
