@@ -2,8 +2,9 @@
 public struct MelWindow: Sendable, Equatable {
     /// Columns in a window.
     public let columns: Int
-    /// Windows advance by `hopColumns` columns every `hopWindows` windows: one window a video frame.
+    /// Columns by which `hopWindows` windows advance; there is one window a video frame.
     public let hopColumns: Int
+    /// Windows that advance by `hopColumns` columns.
     public let hopWindows: Int
     /// Windows that a mel has beyond those that its length gives.
     public let surplus: Int

@@ -1,6 +1,6 @@
 public import Viseme
 
-/// Which network of this family a model is.
+/// Which network of the family SyncTalk_2D a model is. A further family adds its networks here.
 public enum ModelFamily: Sendable, Equatable {
     /// Mel windows → feature rows.
     case audioEncoder
