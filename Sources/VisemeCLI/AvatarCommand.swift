@@ -79,7 +79,7 @@ struct AvatarImportCommand: AsyncParsableCommand {
     enum Window: String, ExpressibleByArgument, CaseIterable {
         case rows16, tile
 
-        var featureWindow: SpeechTimeline.FeatureWindow { self == .tile ? .tile : .rows16 }
+        var featureWindow: FeatureWindow.Choice { self == .tile ? .tile : .rows16 }
     }
 
     @Option(help: "How feature rows are chosen: rows16 as in training; tile as some runtime ports did.")

@@ -42,14 +42,18 @@ struct FeaturesCommand: AsyncParsableCommand {
         let (model, _) = try await WeightJudge().admit(
             try avatar.model(.audioEncoder), allowUntrained: engine.allowUntrained)
         let encoder = try await backend.audioEncoder(model, threads: engine.parallelism.width)
-        let features = try await SpeechFeatures(of: try await media.speech(at: input.url), encoder: encoder)
+        let features = try await SpeechFeatures(
+            of: try await media.speech(at: input.url), family: avatar.family, encoder: encoder)
+        let (family, rowWidth) = (avatar.family, avatar.family.featureWindow.rowWidth)
 
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             let arrays = [
-                NumpyFile(features.mel, shape: [80, features.mel.count / 80]),
-                NumpyFile(features.windows, shape: [features.windowCount, 80, 16]),
-                NumpyFile(features.rows, shape: [features.windowCount + 2, 512]),
+                NumpyFile(features.mel, shape: [family.mel.bandCount, features.mel.count / family.mel.bandCount]),
+                NumpyFile(
+                    features.melWindows,
+                    shape: [features.melWindowCount, family.mel.bandCount, family.melWindow.columns]),
+                NumpyFile(features.rows, shape: [features.rows.count / rowWidth, rowWidth]),
             ]
             for (name, array) in zip(names, arrays) {
                 try array.data.write(to: folder.appending(path: name), options: .atomic)

@@ -71,7 +71,8 @@ struct RenderCommand: AsyncParsableCommand {
         render.crf = crf
         render.overwrite = options.force
         render.declaresSynthetic = options.declareSynthetic
-        var progress = Progress("rendering", total: try await expectedFrames(of: input.url, media: media))
+        var progress = Progress(
+            "rendering", total: try await expectedFrames(of: input.url, fps: avatar.manifest.fps, media: media))
         var firstFrame: Duration?
         let report = try await render.run(to: target) { done in
             firstFrame = firstFrame ?? ContinuousClock.now - start
@@ -92,11 +93,11 @@ struct RenderCommand: AsyncParsableCommand {
         }
     }
 
-    private func expectedFrames(of url: URL, media: FFmpeg) async throws -> Int? {
+    private func expectedFrames(of url: URL, fps: Int, media: FFmpeg) async throws -> Int? {
         if let range { return range.frames.count }
         guard !json || Terminal.isInteractive else { return nil }
         // Only the progress bar wants the length; a file without a known one renders as well.
-        return try await media.probe(url).audio.map { Int(($0.seconds * 25).rounded(.up)) }
+        return try await media.probe(url).audio.map { Int(($0.seconds * Double(fps)).rounded(.up)) }
     }
 }
 

@@ -45,8 +45,11 @@ struct StreamCommand: AsyncParsableCommand {
     @Option(help: "In real time with idle frames, or as fast as possible and speech alone.")
     var pace = Pace.realtime
 
-    @Option(help: ArgumentHelp("How far ahead a frame hears, 40…453: less is quicker and worse.", valueName: "ms"))
-    var lookahead = 453
+    @Option(
+        help: ArgumentHelp(
+            "How far ahead a frame hears, \(lookaheads.lowerBound)…\(lookaheads.upperBound): less is quicker and worse.",
+            valueName: "ms"))
+    var lookahead = lookaheads.upperBound
 
     @Option(help: "x264's quality: 0 (lossless) … 51.")
     var crf = 21
@@ -56,9 +59,18 @@ struct StreamCommand: AsyncParsableCommand {
 
     @OptionGroup var options: OutputOptions
 
+    /// Milliseconds: from a frame's own to the longest look-ahead of a family. An avatar takes no more than its family's.
+    private static let lookaheads: ClosedRange<Int> = {
+        let longest = GeneratorFamily.known.map(\.lookaheadDuration).max() ?? LiveUnit.duration
+        return Int(LiveUnit.duration / .milliseconds(1))...Int((longest / .milliseconds(1)).rounded(.up))
+    }()
+
     func validate() throws {
         guard (0...51).contains(crf) else { throw ValidationError("--crf is 0…51.") }
-        guard (40...453).contains(lookahead) else { throw ValidationError("--lookahead is 40…453 milliseconds.") }
+        guard Self.lookaheads.contains(lookahead) else {
+            throw ValidationError(
+                "--lookahead is \(Self.lookaheads.lowerBound)…\(Self.lookaheads.upperBound) milliseconds.")
+        }
         guard (format == nil) == (rate == nil) else {
             throw ValidationError("Bare samples need both --format and --rate; a container needs neither.")
         }

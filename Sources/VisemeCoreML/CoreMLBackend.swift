@@ -4,7 +4,7 @@
     /// Runs models with Core ML, on Apple systems.
     ///
     /// A model is a package (`NAME.mlpackage`) or a package that was compiled before (`NAME.mlmodelc`). Its tensors are found
-    /// by role and shape, as multi-arrays of Float32 or Float16; windows go to Core ML in batches. Every model has its own
+    /// by role and axes, as multi-arrays of Float32 or Float16; mel windows go to Core ML in batches. Every model has its own
     /// queue, so that a prediction never blocks the threads of Swift's shared pool, and is run once at load.
     ///
     /// Core ML chooses its own threads: the protocol's `threads` has no effect, and `RuntimeDescription.threads` is 0.
@@ -28,16 +28,16 @@
             self.units = units
         }
 
-        /// Loads an audio encoder: (1, 1, 80, 16) → (1, 512), any number at a time.
+        /// Loads an audio encoder of the model's family, for one mel window or any number.
         public func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
             let session = CoreMLSession(model.description, try await packages.compiled(model), units: units)
-            return try await CoreMLAudioEncoder(model.description, session)
+            return try await CoreMLAudioEncoder(model, session)
         }
 
-        /// Loads a generator: (1, 6, S, S) and (1, 32, 16, 16) → (1, 3, S, S).
+        /// Loads a generator of the model's family.
         public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
             let session = CoreMLSession(model.description, try await packages.compiled(model), units: units)
-            return try await CoreMLGenerator(model.description, session)
+            return try await CoreMLGenerator(model, session)
         }
     }
 #endif

@@ -5,7 +5,7 @@
 
     /// One loaded model on its own queue. Core ML's objects are made, used and dropped inside, so none has to be Sendable.
     actor CoreMLSession {
-        /// Windows that go to Core ML at once: enough to keep the processor busy, and memory stays bounded.
+        /// Mel windows that go to Core ML at once: enough to keep the processor busy, and memory stays bounded.
         private static let batch = 32
 
         nonisolated let runtime: RuntimeDescription
@@ -58,7 +58,7 @@
         func run(_ inputs: [(tensor: ModelTensor, values: [Float])], count: Int, output: ModelTensor) throws
             -> [Float]
         {
-            let size = output.single.reduce(1, *)
+            let size = output.count
             return try [Float](unsafeUninitializedCapacity: count * size) { result, initialized in
                 for start in stride(from: 0, to: count, by: Self.batch) {
                     try Task.checkCancellation()

@@ -33,11 +33,25 @@
             required = Set(description.inputDescriptionsByName.filter { !$0.value.isOptional }.keys)
         }
 
-        /// Checks that nothing is left to feed.
+        /// Finds the tensors of a contract.
         ///
-        /// - Throws: `.badData` when the model demands an input that its role does not have.
-        func requireInputs(_ bound: [ModelTensor], of model: ModelDescription) throws {
-            let missing = required.subtracting(bound.map(\.name)).sorted()
+        /// - Returns: The tensor with each role.
+        /// - Throws: `.badData` when one is missing or not as the manifest says, or when the model demands an input that its role
+        ///   does not have.
+        func bind(_ contract: TensorContract, of model: ModelDescription) throws -> (TensorRole) -> ModelTensor {
+            let binding = try TensorBinding(
+                contract, inputs: inputs.map(\.description), outputs: outputs.map(\.description), of: model)
+            try requireInputs(contract.inputs.map { binding[$0.role].name }, of: model)
+            let elements = Dictionary((inputs + outputs).map { ($0.name, $0.element) }) { first, _ in first }
+            return { role in
+                let tensor = binding[role]
+                return ModelTensor(description: tensor, element: elements[tensor.name] ?? .float32)
+            }
+        }
+
+        /// Checks that nothing is left to feed.
+        private func requireInputs(_ bound: [String], of model: ModelDescription) throws {
+            let missing = required.subtracting(bound).sorted()
             guard missing.isEmpty else {
                 throw VisemeError(
                     .badData,

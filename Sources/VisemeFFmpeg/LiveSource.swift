@@ -144,7 +144,8 @@ private struct LiveStream: ~Copyable {
         let source = try AudioSource(url, manner: manner)
         self.pipe = pipe
         let form = sound ?? Self.form(rate: source.rate, channels: source.channels)
-        speech = SampleConverter(rate: 16_000, channels: 1, mixing: .mean, label: source.label)
+        speech = SampleConverter(
+            rate: SoundForm.speech.rate, channels: SoundForm.speech.channels, mixing: .mean, label: source.label)
         self.sound = SampleConverter(
             rate: form.rate, channels: form.channels, mixing: .standard, label: source.label)
         self.form = form

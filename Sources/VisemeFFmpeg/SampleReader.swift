@@ -23,7 +23,8 @@ public actor SampleReader {
     public init(_ samples: RawSamples, sound: SoundForm) throws {
         try samples.validate()
         self.samples = samples
-        speech = SampleConverter(rate: 16_000, channels: 1, mixing: .mean, label: "The samples")
+        speech = SampleConverter(
+            rate: SoundForm.speech.rate, channels: SoundForm.speech.channels, mixing: .mean, label: "The samples")
         self.sound = SampleConverter(
             rate: sound.rate, channels: sound.channels, mixing: .standard, label: "The samples")
     }

@@ -43,11 +43,12 @@ struct SpeechStream: ~Copyable {
     private var ended = false
 
     /// The most samples that `read()` gives: one second.
-    private static let chunk = 16_000
+    private static let chunk = SoundForm.speech.rate
 
     init(_ url: URL) throws {
         source = try AudioSource(url)
-        converter = SampleConverter(rate: 16_000, channels: 1, mixing: .mean, label: source.label)
+        converter = SampleConverter(
+            rate: SoundForm.speech.rate, channels: SoundForm.speech.channels, mixing: .mean, label: source.label)
     }
 
     var warnings: [String] {

@@ -18,44 +18,45 @@ public struct ONNXBackend: InferenceBackend {
         library = try OnnxRuntimeLibrary(path: libraryPath, provider: provider)
     }
 
-    /// Reads a model file's tensors and hash and checks that they fit a role.
+    /// Reads a model file's tensors and hash and checks that they fit a role of a family.
     ///
     /// - Throws: `.noInput` when the file is absent, `.badData` when it is not a model of that role.
-    public func describe(_ role: ModelRole, at url: URL) throws -> ModelDescription {
+    public func describe(
+        _ role: ModelRole, at url: URL, family: GeneratorFamily = .unnamed
+    ) throws -> ModelDescription {
         let data: Data
         do {
             data = try Data(contentsOf: url)
         } catch {
             throw VisemeError(.noInput, "The \(role.rawValue) '\(url.path)' cannot be read.", cause: error)
         }
-        return try describe(role, data, from: url)
+        return try describe(role, data, from: url, family: family)
     }
 
-    /// Reads the tensors and the hash of a model in memory and checks that they fit a role.
+    /// Reads the tensors and the hash of a model in memory and checks that they fit a role of a family.
     ///
     /// - Parameter url: The file that it was made from, for messages.
     /// - Throws: `.badData` when it is not a model of that role.
-    public func describe(_ role: ModelRole, _ data: Data, from url: URL) throws -> ModelDescription {
+    public func describe(
+        _ role: ModelRole, _ data: Data, from url: URL, family: GeneratorFamily = .unnamed
+    ) throws -> ModelDescription {
         var description = ModelDescription(
             role: role, file: url.lastPathComponent, sha256: ModelFile.sha256(of: data), inputs: [], outputs: [])
         let session = try OnnxSession(
             ModelFile(description, contents: data, madeFrom: url), library: library, threads: 1)
         description.inputs = session.inputs
         description.outputs = session.outputs
-        let model = ModelFile(description, contents: data, madeFrom: url)
-        switch role {
-        case .audioEncoder: _ = try OnnxAudioEncoder(model, library: library, threads: 1)
-        case .generator: _ = try OnnxGenerator(model, library: library, threads: 1)
-        }
+        _ = try TensorBinding(
+            family.contract(of: role), inputs: session.inputs, outputs: session.outputs, of: description)
         return description
     }
 
-    /// Loads an audio encoder: (B, 1, 80, 16) → (B, 512).
+    /// Loads an audio encoder of the model's family.
     @concurrent public func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
         try OnnxAudioEncoder(model, library: library, threads: threads)
     }
 
-    /// Loads a generator: (B, 6, S, S) and (B, 32, 16, 16) → (B, 3, S, S).
+    /// Loads a generator of the model's family.
     @concurrent public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
         try OnnxGenerator(model, library: library, threads: threads)
     }
@@ -76,34 +77,29 @@ extension OnnxSession: LoadedGraph {}
 /// An audio encoder on ONNX Runtime.
 private struct OnnxAudioEncoder: AudioEncoder {
     let session: OnnxSession
-    let input: TensorDescription
-    let output: TensorDescription
+    let tensors: TensorBinding
     var runtime: RuntimeDescription { session.runtime }
 
     init(_ model: ModelFile, library: OnnxRuntimeLibrary, threads: Int) throws {
         session = try OnnxSession(model, library: library, threads: threads)
-        let description = model.description
-        input = try ModelBinding.tensor(
-            "mel input", like: [nil, 1, 80, 16], among: session.inputs, declared: description.inputs, of: description)
-        output = try ModelBinding.tensor(
-            "features", like: [nil, 512], among: session.outputs, declared: description.outputs, of: description)
+        tensors = try TensorBinding(
+            model.family.audioEncoder, inputs: session.inputs, outputs: session.outputs, of: model.description)
     }
 
-    func encode(_ windows: [Float], count: Int) async throws -> [Float] {
-        precondition(windows.count == count * 80 * 16, "\(count) windows of 80×16 values")
-        if input.shape[0] == .batch {
-            return try await run(windows, count: count)
-        }
+    func encode(_ melWindows: [Float], count: Int) async throws -> [Float] {
+        if tensors.isBatched(.mel) { return try await run(melWindows, count: count) }
+        let size = tensors.slot(.mel).count
         var rows: [Float] = []
-        for window in 0..<count {  // a model with a fixed batch of one
-            rows += try await run(Array(windows[window * 1280..<(window + 1) * 1280]), count: 1)
+        for k in 0..<count {  // a model with a fixed batch of one
+            rows += try await run(Array(melWindows[k * size..<(k + 1) * size]), count: 1)
         }
         return rows
     }
 
-    private func run(_ windows: [Float], count: Int) async throws -> [Float] {
+    private func run(_ melWindows: [Float], count: Int) async throws -> [Float] {
         try await session.run(
-            [Tensor(input.name, [count, 1, 80, 16], windows)], outputs: [TensorSlot(output.name, [count, 512])]
+            [Tensor(tensors.slot(.mel, count: count), .float32(melWindows))],
+            outputs: [tensors.slot(.features, count: count)]
         ).first?.floats ?? []
     }
 }
@@ -111,37 +107,23 @@ private struct OnnxAudioEncoder: AudioEncoder {
 /// A generator on ONNX Runtime.
 private struct OnnxGenerator: Generator {
     let session: OnnxSession
-    let image: TensorDescription
-    let audio: TensorDescription
-    let output: TensorDescription
+    let tensors: TensorBinding
     let imageSize: Int
     var runtime: RuntimeDescription { session.runtime }
 
     init(_ model: ModelFile, library: OnnxRuntimeLibrary, threads: Int) throws {
         session = try OnnxSession(model, library: library, threads: threads)
-        let description = model.description
-        image = try ModelBinding.tensor(
-            "image input", like: [nil, 6, nil, nil], among: session.inputs, declared: description.inputs,
-            of: description)
-        audio = try ModelBinding.tensor(
-            "audio input", like: [nil, 32, 16, 16], among: session.inputs, declared: description.inputs, of: description
-        )
-        guard case .fixed(let side) = image.shape[2], image.shape[3] == .fixed(side), (16...2048).contains(side) else {
-            throw VisemeError(
-                .badData, "Generator '\(description.file)' wants images \(image.shapeText), expected squares.")
-        }
-        imageSize = side
-        output = try ModelBinding.tensor(
-            "mouth", like: [nil, 3, side, side], among: session.outputs, declared: description.outputs, of: description)
+        tensors = try TensorBinding(
+            model.family.generator, inputs: session.inputs, outputs: session.outputs, of: model.description)
+        imageSize = tensors.side ?? 0
     }
 
-    func generate(image pixels: [Float], audio window: [Float]) async throws -> [Float] {
+    func generate(image pixels: [Float], audio featureWindow: [Float]) async throws -> [Float] {
         try await session.run(
             [
-                Tensor(image.name, [1, 6, imageSize, imageSize], pixels),
-                Tensor(audio.name, [1, 32, 16, 16], window),
+                Tensor(tensors.slot(.image), .float32(pixels)), Tensor(tensors.slot(.audio), .float32(featureWindow)),
             ],
-            outputs: [TensorSlot(output.name, [1, 3, imageSize, imageSize])]
+            outputs: [tensors.slot(.mouth)]
         ).first?.floats ?? []
     }
 }

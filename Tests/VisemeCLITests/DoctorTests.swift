@@ -79,7 +79,7 @@ struct DoctorTests {
             try pack.change(.generator) { try $0.exchangeColours() }
             try pack.forgetGoldens()
         },
-        Fault("tiled window", .window) { pack in try pack.edit { $0.featureWindow = .tile } },
+        Fault("tiled window", .featureWindow) { pack in try pack.edit { $0.featureWindow = .tile } },
         Fault("mel windows of another scale", .mel) { try $0.writeToolkitWindows() },
         Fault("wrong mask", .crop) { pack in try pack.edit { $0.geometry.mask = [5, 5, 310, 305] } },
         Fault("wrong mask, without goldens", .crop) { pack in
@@ -225,11 +225,11 @@ struct DoctorTests {
         try await withTemporaryFolder { folder in
             let pack = try BrokenPack(in: folder)
             try pack.forgetGoldens()
-            try pack.edit { $0.geometry.mask = CropGeometry.flattenedMask }
+            try pack.edit { $0.geometry.mask = GeneratorFamily.syncTalk2D.flattenedMask ?? [] }
             let report = try await doctor().examine(packAt: pack.url)
             #expect(report.isHealthy, "\(text(report))")
             let skipped = Set(report.findings.filter { $0.outcome == .skipped }.map(\.stage))
-            #expect(skipped == [.mel, .window, .crop, .golden], "\(text(report))")
+            #expect(skipped == [.mel, .featureWindow, .crop, .golden], "\(text(report))")
         }
     }
 
@@ -277,7 +277,7 @@ struct DoctorTests {
             }
             let report = try await doctor().examine(packAt: pack.url)
             #expect(report.guilty == .weights, "\(text(report))")
-            for stage in [DoctorReport.Stage.files, .contract, .runtime, .mel, .encoder, .window, .crop] {
+            for stage in [DoctorReport.Stage.files, .contract, .runtime, .mel, .encoder, .featureWindow, .crop] {
                 #expect(!report.isBad(stage), "\(text(report))")
             }
         }

@@ -51,7 +51,8 @@ struct ParityTests {
         let (facts, avatar) = try facts()
         let encoder = try await backend().audioEncoder(avatar.model(.audioEncoder), threads: 1)
         let features = try await SpeechFeatures(
-            of: media.speech(at: Repository.root.appending(path: facts.audio)), encoder: encoder)
+            of: media.speech(at: Repository.root.appending(path: facts.audio)), family: avatar.family,
+            encoder: encoder)
         let golden = try Data(contentsOf: Self.golden.appending(path: "rows.f32")).withUnsafeBytes { bytes in
             (0..<bytes.count / 4).map {
                 Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self)))

@@ -199,7 +199,7 @@ struct GeneratorSplitTests {
         #expect(graph.weightSteps.count == 3 && graph.grids.count >= 4)
         let model = ModelDescription(
             role: .generator, file: "int8", sha256: "", inputs: graph.inputs, outputs: graph.outputs)
-        let roles = try #require(GeneratorRoles(graph, of: model))
+        let roles = try #require(GeneratorRoles(graph, of: model, GeneratorFamily.syncTalk2D.generator))
         let parts = try SplitParts(
             of: graph, roles, model: model, budget: TemplateBudget(frames: 1, bytes: 1_000_000))
         #expect(parts?.kept.first?.element == .uint8)

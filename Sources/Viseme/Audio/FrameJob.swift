@@ -2,8 +2,8 @@
 public struct FrameJob: Sendable, Equatable {
     /// Frame number; frame k shows audio [k/25, (k+1)/25) s.
     public var index: Int
-    /// (16, 512) row-major: audio rows index−8 … index+7, zeros outside the speech.
-    public var window: [Float]
-    /// Whether every row of the window hears nothing but digital silence.
+    /// (rows, row width) row-major: the family's audio rows around the frame, zeros outside the speech.
+    public var featureWindow: [Float]
+    /// Whether every row of the feature window hears nothing but digital silence.
     public var isSilent = false
 }

@@ -1,8 +1,6 @@
 import Foundation
 
-/// 80 Slaney-scale, Slaney-normalised triangles over the 401 bins of an 800-point spectrum at 16 kHz, 55–7600 Hz.
-///
-/// Constants: the reference's `librosa.filters.mel(sr=16000, n_fft=800, n_mels=80, fmin=55, fmax=7600)`.
+/// Slaney-scale, Slaney-normalised triangles over the bins of a spectrum, as librosa's `filters.mel` makes them.
 struct MelFilterBank: Sendable {
     /// The non-zero weights of one band: they touch bins `first ..< first + weights.count`.
     struct Band: Sendable {
@@ -12,7 +10,7 @@ struct MelFilterBank: Sendable {
 
     let bands: [Band]
 
-    init(bandCount: Int = 80, binCount: Int = 401, binHz: Double = 20, lowHz: Double = 55, highHz: Double = 7600) {
+    init(bandCount: Int, binCount: Int, binHz: Double, lowHz: Double, highHz: Double) {
         let low = Self.mel(lowHz)
         let high = Self.mel(highHz)
         let edges = (0..<bandCount + 2).map { i in

@@ -2,19 +2,19 @@
 ///
 /// Memory grows with the audio (about 100 kB a second); rendering does not use this.
 public struct SpeechFeatures: Sendable {
-    /// (80, T) row-major.
+    /// (bands, T) row-major.
     public let mel: [Float]
-    /// (n, 80, 16) row-major: the audio encoder's input.
-    public let windows: [Float]
+    /// (n, bands, columns) row-major: the audio encoder's input.
+    public let melWindows: [Float]
     /// n.
-    public let windowCount: Int
-    /// (n + 2, 512) row-major: the feature rows with the first and the last one doubled.
+    public let melWindowCount: Int
+    /// The family's audio rows, row-major: SyncTalk_2D's are (n + 2, 512), with the first and the last one doubled.
     public let rows: [Float]
 
     /// Reads some speech to its end and encodes it.
-    public init(of speech: any SpeechReader, encoder: any AudioEncoder) async throws {
-        var stream = MelStream()
-        var timeline = SpeechTimeline()
+    public init(of speech: any SpeechReader, family: GeneratorFamily, encoder: any AudioEncoder) async throws {
+        var stream = MelStream(family.mel)
+        var timeline = SpeechTimeline(family)
         var columns: [Float] = []
         while let samples = try await speech.read() {
             columns += stream.append(samples)
@@ -23,21 +23,20 @@ public struct SpeechFeatures: Sendable {
         columns += stream.finish()
         timeline.finish()
 
-        let (bands, steps) = (MelStream.bandCount, columns.count / MelStream.bandCount)
+        let (bands, steps) = (family.mel.bandCount, columns.count / family.mel.bandCount)
         mel = (0..<bands * steps).map { columns[$0 % steps * bands + $0 / steps] }
-        var windows: [Float] = []
+        var melWindows: [Float] = []
         var rows: [Float] = []
         while true {
-            let (batch, count) = timeline.takeWindows(limit: 16)
+            let (batch, count) = timeline.takeMelWindows(limit: 16)
             guard count > 0 else { break }
-            windows += batch
+            melWindows += batch
             let new = try await encoder.encode(batch, count: count)
             try new.requireFinite("The audio encoder's output")
             rows += new
         }
-        self.windows = windows
-        windowCount = windows.count / (bands * SpeechTimeline.windowColumns)
-        let width = SpeechTimeline.rowWidth
-        self.rows = rows.prefix(width) + rows + rows.suffix(width)
+        self.melWindows = melWindows
+        melWindowCount = melWindows.count / family.melWindowSize
+        self.rows = family.featureWindow.audioRows(of: rows)
     }
 }

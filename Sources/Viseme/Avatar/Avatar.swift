@@ -9,6 +9,8 @@ public struct Avatar: Sendable {
     public let url: URL
     /// `avatar.json`.
     public let manifest: AvatarManifest
+    /// What the manifest's models are.
+    public let family: GeneratorFamily
     /// One crop square a template frame, all inside the frame.
     public let squares: [CropSquare]
 
@@ -20,7 +22,7 @@ public struct Avatar: Sendable {
     ///
     /// - Parameter url: The folder with `avatar.json`.
     /// - Throws: `.noInput` when a file is missing; `.badData` when the manifest or a rectangle is wrong (the frame is
-    ///   named); `.unsupported` for a format that this version does not read.
+    ///   named); `.unsupported` for a format that this version does not read, or a family that it does not know.
     public init(contentsOf url: URL) throws {
         self.url = url
         guard Self.isPack(at: url) else {
@@ -30,6 +32,7 @@ public struct Avatar: Sendable {
         }
         manifest = try Self.decode(AvatarManifest.self, from: url.appending(path: "avatar.json"))
         try manifest.validate()
+        family = try GeneratorFamily.named(manifest.family)
 
         let crops = try Self.decode(Crops.self, from: Self.member(manifest.crops, of: url))
         guard crops.squares.count == manifest.frames else {
@@ -90,7 +93,7 @@ public struct Avatar: Sendable {
                 .noInput, "The pack '\(manifest.name)' has no \(role.rawValue).",
                 hint: "Import it again with the model: viseme avatar import SOURCE OUT --\(role.rawValue) FILE.onnx")
         }
-        return ModelFile(description, at: try member(description.file))
+        return ModelFile(description, at: try member(description.file), family: family)
     }
 
     /// Checks the SHA-256 of every model, file or folder.

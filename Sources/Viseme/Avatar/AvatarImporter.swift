@@ -2,6 +2,8 @@ public import Foundation
 
 /// Turns the packs that people already have into avatar packs.
 ///
+/// All of them are of the family SyncTalk_2D.
+///
 /// | source | recognised by |
 /// |---|---|
 /// | SyncTalk_2D dataset | `full_body_img/` with 0-based images and `landmarks/` |
@@ -16,11 +18,12 @@ public struct AvatarImporter: Sendable {
     /// Whose likeness this is, and that they agreed.
     public var consent = "unknown"
     /// How a frame's feature rows are chosen.
-    public var featureWindow = SpeechTimeline.FeatureWindow.rows16
+    public var featureWindow = FeatureWindow.Choice.rows16
     /// Reads a model: its description, to bind tensors by role and shape, and its bytes as one file.
     public var read: @Sendable (ModelRole, URL) throws -> (ModelDescription, Data)
 
     private let media: any MediaBackend
+    private let family = GeneratorFamily.syncTalk2D
 
     /// Makes an importer.
     ///
@@ -118,10 +121,12 @@ public struct AvatarImporter: Sendable {
             descriptions.append(description)
         }
         let manifest = AvatarManifest(
-            format: 1, name: name, fps: 25, width: template.width, height: template.height, frames: layout.images.count,
+            format: 1, family: family.manifestName, name: name, fps: family.frameRate, width: template.width,
+            height: template.height, frames: layout.images.count,
             template: pattern, crops: "crops.json", templateOrder: .pingPong, featureWindow: featureWindow,
-            geometry: try geometry(for: descriptions, mask: layout.mask), colourOrder: .bgr,
-            valueRange: [0, 1], idle: nil, precut: precut, licence: licence, consent: consent, synthetic: nil,
+            geometry: try geometry(for: descriptions, isFlattened: layout.isFlattened), colourOrder: family.colourOrder,
+            valueRange: family.valueRange, idle: nil, precut: precut, licence: licence, consent: consent,
+            synthetic: nil,
             models: descriptions, provenance: .init(converter: "viseme avatar import"), golden: nil)
         try JSONEncoder.pack.encode(["squares": layout.squares.map(\.corners)]).write(
             to: pack.appending(path: "crops.json"))
@@ -129,24 +134,23 @@ public struct AvatarImporter: Sendable {
         _ = try Avatar(contentsOf: pack)
     }
 
-    /// The geometry that fits the generator's image input, [B, 6, side, side]. A model whose shapes are not fixed counts as the
-    /// standard one; loading the pack checks it.
-    private func geometry(for models: [ModelDescription], mask: [Int]?) throws -> CropGeometry {
-        let shapes = models.first { $0.role == .generator }?.inputs.map(\.shape) ?? []
-        let side = shapes.lazy.compactMap { shape -> Int? in
-            guard shape.count == 4, shape[1] == .fixed(6), case .fixed(let side) = shape[3] else { return nil }
-            return side
-        }.first
-        guard var geometry = CropGeometry.training(roi: side ?? CropGeometry.standard.roi) else {
+    /// The geometry that fits the generator's image input. A model whose shapes are not fixed counts as the usual one; loading the
+    /// pack checks it.
+    private func geometry(for models: [ModelDescription], isFlattened: Bool) throws -> CropGeometry {
+        let generator = models.first { $0.role == .generator }
+        let side = generator.flatMap { family.generator.side(of: .image, among: $0.inputs) }
+        guard var geometry = family.geometry(roi: side ?? family.geometry.roi) else {
+            let sizes = family.geometries.map { "\($0.roi)×\($0.roi)" }.joined(separator: " or ")
             throw VisemeError(
-                .unsupported, "The generator draws \(side ?? 0)×\(side ?? 0) pixels, expected 320×320 or 160×160.",
+                .unsupported, "The generator draws \(side ?? 0)×\(side ?? 0) pixels, expected \(sizes).",
                 hint: "viseme inspect shows the shapes of a model.")
         }
-        if let mask {
-            guard geometry.roi == CropGeometry.standard.roi else {
+        if isFlattened, let mask = family.flattenedMask {
+            guard geometry == family.geometry else {
                 throw VisemeError(
                     .unsupported,
-                    "The source is a package for generators of 320×320, this one draws \(geometry.roi)×\(geometry.roi).",
+                    "The source is a package for generators of \(family.geometry.roi)×\(family.geometry.roi), this one draws "
+                        + "\(geometry.roi)×\(geometry.roi).",
                     hint: "Import the dataset with its landmarks instead.")
             }
             geometry.mask = mask
@@ -180,8 +184,8 @@ private struct SourceLayout {
     var images: [URL]
     var fileExtension: String
     var squares: [CropSquare]
-    /// The rectangle that the source's own preparation blackened; nil for the training's.
-    var mask: [Int]?
+    /// Whether it is a flattened package, whose own preparation blackened another rectangle than the training.
+    var isFlattened = false
     var precut: (crops: [URL], rois: [URL], masked: [URL])?
     var models: [ModelRole: URL] = [:]
     var modelHashes: [ModelRole: String] = [:]
@@ -192,8 +196,7 @@ private struct SourceLayout {
         if FileManager.default.fileExists(atPath: rectangles.path) {
             (images, fileExtension) = try Self.numbered(in: body, from: 1)
             squares = try Self.squares(from: rectangles, count: images.count)
-            // The package's own preparation blackened x 5…310, y 5…305.
-            mask = [5, 5, 311, 306]
+            isFlattened = true
             let count = images.count
             let cut = try ["crops_328", "rois_320", "model_inputs"].map { folder -> [URL]? in
                 let url = source.appending(path: folder)

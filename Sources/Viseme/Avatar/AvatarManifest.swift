@@ -47,18 +47,24 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
     public struct GoldenSpeech: Sendable, Codable, Equatable {
         /// Float32 samples, mono, 16 kHz.
         public var samples: String
-        /// Mel windows of the samples, (count, 80, 16) Float32.
-        public var windows: String
-        /// Which windows those are.
-        public var windowIndices: [Int]
+        /// Mel windows of the samples, (count, bands, columns) Float32.
+        public var melWindows: String
+        /// Which mel windows those are.
+        public var melWindowIndices: [Int]
         /// The video frame of `featureWindow`.
         public var frame: Int
-        /// The feature window of `frame`, (16, 512) Float32.
+        /// The feature window of `frame`, (rows, row width) Float32.
         public var featureWindow: String
         /// The template frame of `roi`.
         public var templateFrame: Int
         /// The roi of `templateFrame`, (roi, roi, 3) bytes, B G R.
         public var roi: String
+
+        private enum CodingKeys: String, CodingKey {
+            case samples, frame, featureWindow, templateFrame, roi
+            case melWindows = "windows"
+            case melWindowIndices = "windowIndices"
+        }
     }
 
     /// Where the models came from.
@@ -80,9 +86,11 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
 
     /// The format's number: 1.
     public var format: Int
+    /// The family of the models; nil, and not in the file, for SyncTalk_2D.
+    public var family: String?
     /// The avatar's name.
     public var name: String
-    /// Frames a second: 25.
+    /// Frames a second: the family's.
     public var fps: Int
     /// Width of the template frames in pixels.
     public var width: Int
@@ -97,12 +105,12 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
     /// How the template repeats.
     public var templateOrder: TemplateOrder
     /// How a frame's feature rows are chosen.
-    public var featureWindow: SpeechTimeline.FeatureWindow
+    public var featureWindow: FeatureWindow.Choice
     /// Sizes of crop, roi, border and mask.
     public var geometry: CropGeometry
     /// The generator's channel order.
     public var colourOrder: ColourOrder
-    /// The generator's value range: 0…1.
+    /// The generator's value range: the family's.
     public var valueRange: [Double]
     /// The template frames that may be shown while there is no speech, first and past-the-last.
     public var idle: [Int]?
@@ -133,18 +141,36 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
             guard condition else { throw VisemeError(code, "avatar.json: \(message())") }
         }
         try require(format == 1, "\"format\" is \(format), this Viseme reads format 1.", .unsupported)
+        let family: GeneratorFamily
+        do {
+            family = try GeneratorFamily.named(self.family)
+        } catch let error as VisemeError {
+            throw VisemeError(error.code, "avatar.json: \(error.message)", hint: error.hint)
+        }
         try require(
-            fps == 25, "\"fps\" is \(fps); the feature windows of this model family are defined at 25.", .unsupported)
+            fps == family.frameRate,
+            "\"fps\" is \(fps); the feature windows of this model family are defined at \(family.frameRate).",
+            .unsupported)
+        try require(
+            family.featureWindow.choices.contains(featureWindow),
+            "\"featureWindow\" is \"\(featureWindow.rawValue)\", the family \"\(family.name)\" has "
+                + "\(family.featureWindow.choices.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")).", .unsupported)
+        try require(
+            colourOrder == family.colourOrder,
+            "\"colourOrder\" is \"\(colourOrder.rawValue)\", expected \"\(family.colourOrder.rawValue)\".", .unsupported
+        )
         try require(
             (16...8192).contains(width) && (16...8192).contains(height), "the size \(width)×\(height) is not 16…8192.")
         try require((1...10_000_000).contains(frames), "\"frames\" is \(frames), expected at least 1.")
-        try require(valueRange == [0, 1], "\"valueRange\" is \(valueRange), expected [0, 1].", .unsupported)
+        try require(
+            valueRange == family.valueRange, "\"valueRange\" is \(valueRange), expected \(family.valueRange).",
+            .unsupported)
         if let idle {
             try require(
                 idle.count == 2 && idle[0] >= 0 && idle[0] < idle[1] && idle[1] <= frames,
                 "\"idle\" is \(idle), expected [first, past-the-last] inside 0…\(frames).")
         }
-        try geometry.validate()
+        try geometry.validate(usual: family.geometry)
         for role in ModelRole.allCases {
             let count = models.count { $0.role == role }
             try require(count <= 1, "\(count) models have the role \"\(role.rawValue)\", expected at most one.")

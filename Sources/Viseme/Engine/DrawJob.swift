@@ -4,8 +4,8 @@ struct DrawJob: Sendable {
     var index: Int
     /// The template frame that it shows.
     var templateIndex: Int
-    /// (16, 512).
-    var window: [Float]
+    /// (rows, row width).
+    var featureWindow: [Float]
     /// The generator's features of the template frame, where they were kept.
     var kept: [Tensor]?
     /// The finished square, where this silence was drawn on this template frame before.

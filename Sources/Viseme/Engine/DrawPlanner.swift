@@ -6,10 +6,10 @@ struct DrawPlanner {
     private let engine: Engine
     private let first: Int
     private let silence = SilentSquares()
-    /// Live: the window of digital silence, whose squares all sessions of the engine share.
+    /// Live: the feature window of digital silence, whose squares all sessions of the engine share.
     private let idle: [Float]?
     /// The silence that `drawn` is about.
-    private var window: [Float] = []
+    private var featureWindow: [Float] = []
     /// The frame that drew the silence on a template frame.
     private var drawn: [Int: Int] = [:]
 
@@ -22,7 +22,7 @@ struct DrawPlanner {
     /// - Parameter blend: Less than `Blend.full` only while there is no speech.
     mutating func plan(_ frame: FrameJob, blend: Int = Blend.full) -> DrawJob {
         let index = engine.avatar.templateIndex(ofFrame: frame.index)
-        var job = DrawJob(index: frame.index, templateIndex: index, window: frame.window)
+        var job = DrawJob(index: frame.index, templateIndex: index, featureWindow: frame.featureWindow)
         let underWay = max(first, frame.index - engine.parallelism.depth + 1)..<frame.index
         if !underWay.contains(where: { engine.avatar.templateIndex(ofFrame: $0) == index }) {
             job.kept = engine.features.features(of: index)
@@ -30,13 +30,13 @@ struct DrawPlanner {
         job.blend = blend
         guard frame.isSilent, index < engine.silentFrames else { return job }
         if let idle {
-            guard frame.window == idle else { return job }
+            guard frame.featureWindow == idle else { return job }
             job.silentSquare = engine.idleSquares.square(ofFrame: index)
             (job.silence, job.silenceKey) = (engine.idleSquares, index)
             return job
         }
-        if frame.window != window {
-            (window, drawn) = (frame.window, [:])
+        if frame.featureWindow != featureWindow {
+            (featureWindow, drawn) = (frame.featureWindow, [:])
             silence.forget()
         }
         if let earlier = drawn[index], earlier < underWay.lowerBound {

@@ -97,12 +97,13 @@ public struct Engine: Sendable {
     /// - Parameter position: The picture's number, from 0 on; the template repeats.
     public func templateFrame(at position: Int) async throws -> Frame {
         try await draw(
-            DrawJob(index: position, templateIndex: avatar.templateIndex(ofFrame: position), window: [], blend: 0))
+            DrawJob(
+                index: position, templateIndex: avatar.templateIndex(ofFrame: position), featureWindow: [], blend: 0))
     }
 
-    /// Feature rows for mel windows, checked: (count, 80, 16) → (count, 512).
-    func encode(_ windows: [Float], count: Int) async throws -> [Float] {
-        let rows = try await encoder.encode(windows, count: count)
+    /// Feature rows for mel windows, checked: (count, mel window) → (count, feature row).
+    func encode(_ melWindows: [Float], count: Int) async throws -> [Float] {
+        let rows = try await encoder.encode(melWindows, count: count)
         try rows.requireFinite("The audio encoder's output")
         return rows
     }
@@ -123,7 +124,7 @@ public struct Engine: Sendable {
         var patch = try template.picture.checkedImage(of: area)
         let place = CropSquare(x: square.x - area.x, y: square.y - area.y, size: square.size)
         clock.end(.template)
-        let compositor = Compositor(avatar.manifest.geometry)
+        let compositor = Compositor(avatar.manifest.geometry, avatar.family.composition)
         let drawn: Image
         if let silent = job.silentSquare {
             drawn = silent
@@ -138,7 +139,7 @@ public struct Engine: Sendable {
                     return compositor.generatorInput(roi: roi, masked: template.masked ?? compositor.masked(roi))
                 }, kept: job.kept)
             clock.end(.prepare)
-            let mouth = try await generator.generate(features, audio: job.window)
+            let mouth = try await generator.generate(features, audio: job.featureWindow)
             clock.end(.generate)
             if job.kept == nil { self.features.keep(features.kept, of: index) }
             drawn = try compositor.square(mouth: mouth, crop: crop, size: square.size)

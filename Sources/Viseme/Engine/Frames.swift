@@ -33,7 +33,7 @@ public struct Frames: AsyncSequence, Sendable {
 
 /// Reads speech and encodes it until the next frame's feature window is complete.
 private struct JobSource {
-    /// Windows in one run of the encoder.
+    /// Mel windows in one run of the encoder.
     private static let batch = 16
 
     private let engine: Engine
@@ -45,7 +45,8 @@ private struct JobSource {
         self.engine = engine
         self.speech = speech
         self.range = range
-        timeline = SpeechTimeline(frames: range, featureWindow: engine.avatar.manifest.featureWindow)
+        timeline = SpeechTimeline(
+            engine.avatar.family, frames: range, choice: engine.avatar.manifest.featureWindow)
     }
 
     /// Reads and transforms speech; the caller's actor stays free.
@@ -54,9 +55,9 @@ private struct JobSource {
             try Task.checkCancellation()
             if let job = timeline.nextFrame() { return job }
             if timeline.isComplete { return nil }
-            let (windows, count) = timeline.takeWindows(limit: Self.batch)
+            let (melWindows, count) = timeline.takeMelWindows(limit: Self.batch)
             if count > 0 {
-                timeline.accept(rows: try await engine.encode(windows, count: count))
+                timeline.accept(rows: try await engine.encode(melWindows, count: count))
             } else if let total = timeline.frameTotal {
                 guard range.upperBound == Int.max || range.upperBound <= total else {
                     throw VisemeError(

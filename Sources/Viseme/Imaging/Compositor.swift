@@ -1,10 +1,14 @@
 /// Between template frames and the generator: crop, roi, masked roi, and the paste back.
 public struct Compositor: Sendable {
     private let geometry: CropGeometry
+    private let composition: GeneratorFamily.Composition
 
     /// Makes a compositor for one geometry.
-    public init(_ geometry: CropGeometry = .standard) {
+    ///
+    /// - Parameter composition: The family's way to make a part of the picture of the drawn square.
+    public init(_ geometry: CropGeometry, _ composition: GeneratorFamily.Composition = .insideBorder) {
         self.geometry = geometry
+        self.composition = composition
     }
 
     /// The crop square of a frame, resized to the crop size.
@@ -73,11 +77,14 @@ public struct Compositor: Sendable {
         return result
     }
 
-    /// The generated mouth inside the crop's real border, resized to the crop square: the first half of `paste`.
+    /// The finished crop square: the first half of `paste`.
     func square(mouth: [Float], crop: Image, size: Int) throws -> Image {
-        let whole = try fill(crop, with: mouth)
-        return CubicResize.resize(
-            whole, width: whole.width, height: whole.height, targetWidth: size, targetHeight: size)
+        switch composition {
+        case .insideBorder:
+            let whole = try fill(crop, with: mouth)
+            return CubicResize.resize(
+                whole, width: whole.width, height: whole.height, targetWidth: size, targetHeight: size)
+        }
     }
 
     /// Puts a finished square into a frame: the second half of `paste`.

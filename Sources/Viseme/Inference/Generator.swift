@@ -2,14 +2,14 @@
 public protocol Generator: Sendable {
     /// The runtime.
     var runtime: RuntimeDescription { get }
-    /// Side of the image in pixels: 320, or 160 for legacy models.
+    /// Side of the image in pixels.
     var imageSize: Int { get }
 
     /// Draws one mouth.
     ///
     /// - Parameters:
     ///   - image: (1, 6, S, S) row-major: roi B G R, masked roi B G R, 0…1.
-    ///   - audio: (1, 32, 16, 16) row-major: the feature window's 16×512 values.
+    ///   - audio: The values of the feature window, row-major.
     /// - Returns: (1, 3, S, S) row-major, B G R in 0…1.
     func generate(image: [Float], audio: [Float]) async throws -> [Float]
 
@@ -33,7 +33,8 @@ extension Generator {
 
     /// The image as it is: the network runs as a whole.
     public func prepare(_ image: () throws -> [Float], kept: [Tensor]?) async throws -> TemplateFeatures {
-        TemplateFeatures(fresh: [Tensor("image", [1, 6, imageSize, imageSize], try image())])
+        let image = try image()
+        return TemplateFeatures(fresh: [Tensor("image", [image.count], image)])
     }
 
     /// Runs the network as a whole on the image that `prepare` passed on.

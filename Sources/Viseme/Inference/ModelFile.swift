@@ -6,6 +6,8 @@ public struct ModelFile: Sendable {
     public let description: ModelDescription
     /// Where it is.
     public let url: URL
+    /// What its tensors mean.
+    public let family: GeneratorFamily
 
     /// The SHA-256 of some bytes, as 64 lower-case hexadecimal digits.
     public static func sha256(of data: Data) -> String { SHA256.hexDigest(of: data) }
@@ -18,21 +20,32 @@ public struct ModelFile: Sendable {
     func inMemory() throws -> ModelFile {
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue { return self }
-        return ModelFile(description, contents: try read(), madeFrom: url)
+        return holding(try read())
     }
 
     /// Names a model file.
-    public init(_ description: ModelDescription, at url: URL) {
+    public init(_ description: ModelDescription, at url: URL, family: GeneratorFamily = .unnamed) {
         self.description = description
         self.url = url
+        self.family = family
         contents = nil
     }
 
     /// A model that is in memory: made from the file at `url` in a form that a backend can run.
-    public init(_ description: ModelDescription, contents: Data, madeFrom url: URL) {
+    public init(
+        _ description: ModelDescription, contents: Data, madeFrom url: URL, family: GeneratorFamily = .unnamed
+    ) {
         self.description = description
         self.url = url
+        self.family = family
         self.contents = contents
+    }
+
+    /// The same model in a form that a backend can run.
+    ///
+    /// - Parameter description: What is said of that form, if it differs.
+    public func holding(_ contents: Data, as description: ModelDescription? = nil) -> ModelFile {
+        ModelFile(description ?? self.description, contents: contents, madeFrom: url, family: family)
     }
 
     /// The SHA-256 of a model on disk, as 64 lower-case hexadecimal digits.

@@ -7,6 +7,14 @@ public struct TensorDescription: Sendable, Codable, Equatable {
         /// Any number ("B" in the manifest).
         case batch
 
+        /// The length with a batch of one.
+        public var length: Int {
+            switch self {
+            case .fixed(let length): length
+            case .batch: 1
+            }
+        }
+
         /// Reads a number, or the letter "B".
         public init(from decoder: any Decoder) throws {
             let container = try decoder.singleValueContainer()

@@ -9,9 +9,9 @@ struct LivePlan: Sendable {
         let number: Int
         /// Number of the picture.
         let position: Int
-        /// (16, 512).
-        let window: [Float]
-        /// Whether the window hears nothing but silence.
+        /// (rows, row width).
+        let featureWindow: [Float]
+        /// Whether the feature window hears nothing but silence.
         let isSilent: Bool
         /// In `Blend.full` parts.
         let blend: Int
@@ -23,7 +23,7 @@ struct LivePlan: Sendable {
         /// It cannot be ready in time, so it is not drawn.
         fileprivate(set) var isDropped = false
         /// The mouth that the next picture starts from; nil when it is closed.
-        fileprivate var mouth: [Float]? { isSilent ? nil : window }
+        fileprivate var mouth: [Float]? { isSilent ? nil : featureWindow }
     }
 
     /// What to do next.
@@ -35,7 +35,7 @@ struct LivePlan: Sendable {
     }
 
     /// Units that may be planned ahead: one second.
-    private static let ahead = 25
+    private static let ahead = LiveUnit.perSecond
     /// Units by which a picture of speech may come late; more would be visible.
     private static let tolerance = 2
     /// Idle pictures are planned only so far ahead, so that speech need not wait for them.
@@ -47,6 +47,7 @@ struct LivePlan: Sendable {
     private let depth: Int
     private let form: SoundForm
     private let silence: [Float]
+    private let shape: FeatureWindow
     private var entries: [Entry] = []
     private var made = 0
     /// Entries in work, those that were thrown away meanwhile too.
@@ -60,7 +61,7 @@ struct LivePlan: Sendable {
     /// When unit 0 was given: unit n is due n·40 ms later.
     private var start: Duration?
     /// How long drawing speech takes.
-    private var pace: Duration = .milliseconds(40)
+    private var pace = LiveUnit.duration
     private var interrupted: Duration?
     private var timings = StageTimings()
     private var counts = LiveReport()
@@ -74,13 +75,18 @@ struct LivePlan: Sendable {
     ///   - depth: Pictures that may be in work at once.
     ///   - form: The form of the sound.
     ///   - silence: The feature window of digital silence.
-    init(isPaced: Bool, fades: Bool, drawsTemplate: Bool = true, depth: Int, form: SoundForm, silence: [Float]) {
+    ///   - shape: The feature windows of the family.
+    init(
+        isPaced: Bool, fades: Bool, drawsTemplate: Bool = true, depth: Int, form: SoundForm, silence: [Float],
+        shape: FeatureWindow
+    ) {
         self.isPaced = isPaced
         self.fades = fades
         self.drawsTemplate = drawsTemplate
         self.depth = depth
         self.form = form
         self.silence = silence
+        self.shape = shape
     }
 
     /// Counters and latencies so far.
@@ -141,38 +147,27 @@ struct LivePlan: Sendable {
             if let speech = timeline.nextSpeech() {
                 if isFirst { _ = removeIdleTail(now: now, downTo: Blend.full - 1) }
                 return make(
-                    speech.job.window, isSilent: speech.job.isSilent, blend: Blend.full,
+                    speech.job.featureWindow, isSilent: speech.job.isSilent, blend: Blend.full,
                     speech: (speech.sound, speech.arrival, isFirst))
             }
         }
         guard isPaced, !timeline.isBegun, entries.count < Self.idleAhead else { return nil }
-        let window = last?.mouth.map(closing) ?? silence
-        let isSilent = window == silence
+        let featureWindow = last?.mouth.map { shape.following($0, silence: silence) } ?? silence
+        let isSilent = featureWindow == silence
         let wanted = !fades || !isSilent || timeline.hasSpeech ? Blend.full : 0
         let blend = last == nil ? wanted : lastBlend + (wanted - lastBlend).signum()
-        return make(window, isSilent: isSilent, blend: blend, speech: nil)
+        return make(featureWindow, isSilent: isSilent, blend: blend, speech: nil)
     }
 
     private mutating func make(
-        _ window: [Float], isSilent: Bool, blend: Int, speech: (sound: [Float], arrival: Duration, isFirst: Bool)?
+        _ featureWindow: [Float], isSilent: Bool, blend: Int,
+        speech: (sound: [Float], arrival: Duration, isFirst: Bool)?
     ) -> Entry {
         made += 1
         return Entry(
-            number: made, position: last.map { $0.position + 1 } ?? 0, window: window, isSilent: isSilent, blend: blend,
+            number: made, position: last.map { $0.position + 1 } ?? 0, featureWindow: featureWindow, isSilent: isSilent,
+            blend: blend,
             speech: speech)
-    }
-
-    /// The window after `window` when nothing more is said: everything after its own frame is silence.
-    ///
-    /// The rows before keep the speech, as at the end of any speech; after eight pictures they are silent, too.
-    private func closing(_ window: [Float]) -> [Float] {
-        let width = SpeechTimeline.rowWidth
-        var next = Array(window[width..<9 * width])
-        for row in 0..<8 where next[row * width..<(row + 1) * width].allSatisfy({ $0 == 0 }) {
-            // A row outside the speech: now it is known that there was silence.
-            next.replaceSubrange(row * width..<(row + 1) * width, with: silence[..<width])
-        }
-        return next + silence[..<(8 * width)]
     }
 
     private var last: (position: Int, blend: Int, mouth: [Float]?)? {
@@ -270,6 +265,6 @@ struct LivePlan: Sendable {
     /// When the unit is due that comes after `count` more.
     private func due(after count: Int) -> Duration {
         guard isPaced, let start else { return .seconds(1 << 40) }
-        return start + .milliseconds(40) * (counts.units + count)
+        return start + LiveUnit.duration * (counts.units + count)
     }
 }

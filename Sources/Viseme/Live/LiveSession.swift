@@ -16,9 +16,10 @@ public actor LiveSession {
     public struct Settings: Sendable {
         /// The sound that travels with the frames.
         public var sound = SoundForm.speech
-        /// How much audio after its own start a frame uses, 40 … 452.5 ms: the least delay of an utterance. Less than the maximum
-        /// costs quality; audio beyond counts as outside of the speech.
-        public var lookahead: Duration = .microseconds(452_500)
+        /// How much audio after its own start a frame uses: the least delay of an utterance. At least the frame's own 40 ms, at most,
+        /// and usually, the family's `lookaheadDuration` (SyncTalk_2D: 452.5 ms); less costs quality; audio beyond counts as outside of
+        /// the speech.
+        public var lookahead: Duration?
         /// The clock.
         public var pace = LivePace.realTime
         /// Speech that may wait to be shown, at least half a second; a producer that is further ahead waits.
@@ -33,7 +34,7 @@ public actor LiveSession {
         public init() {}
     }
 
-    /// Windows in one run of the audio encoder: what the first frame of an utterance needs, and no more.
+    /// Mel windows in one run of the audio encoder: what the first frame of an utterance needs, and no more.
     private static let batch = 8
     /// Samples that are taken at once; longer pieces would keep units waiting.
     private static let piece = 3200
@@ -66,18 +67,17 @@ public actor LiveSession {
     public init(_ engine: Engine, settings: Settings = Settings()) async throws {
         self.engine = engine
         self.settings = settings
-        bufferSamples = max(8000, Int(settings.buffer / .milliseconds(1) * 16))
-        let mel = [Float](
-            repeating: MelStream.silence, count: MelStream.bandCount * SpeechTimeline.windowColumns)
-        let row = try await engine.encode(mel, count: 1)
-        let silence = [Float]((0..<SpeechTimeline.windowRows).map { _ in row }.joined())
+        let family = engine.avatar.family
+        let buffer = settings.buffer / .milliseconds(1) * (Double(family.mel.sampleRate) / 1000)
+        bufferSamples = max(family.mel.sampleRate / 2, Int(buffer))
+        let silence = family.featureWindow.filled(with: try await engine.encode(family.silentMelWindow, count: 1))
         timeline = LiveTimeline(
-            form: settings.sound, featureWindow: engine.avatar.manifest.featureWindow,
-            lookahead: SpeechTimeline.lookahead(within: settings.lookahead))
+            form: settings.sound, family: family, choice: engine.avatar.manifest.featureWindow,
+            lookahead: family.lookahead(within: settings.lookahead ?? family.lookaheadDuration))
         plan = LivePlan(
             isPaced: settings.pace.isPaced, fades: engine.avatar.isIdleThroughout,
             drawsTemplate: settings.drawsTemplate, depth: engine.parallelism.depth, form: settings.sound,
-            silence: silence)
+            silence: silence, shape: family.featureWindow)
         planner = DrawPlanner(engine, first: 0, idle: silence)
     }
 
@@ -99,7 +99,7 @@ public actor LiveSession {
     public var hasSpeech: Bool { timeline.hasSpeech }
 
     /// Speech that waits to be shown.
-    public var queued: Duration { .milliseconds(timeline.queuedSamples / 16) }
+    public var queued: Duration { .milliseconds(timeline.queuedSamples * 1000 / engine.avatar.family.mel.sampleRate) }
 
     /// Takes samples, and waits while more than the buffer waits to be shown, or an earlier call is not done.
     ///
@@ -226,13 +226,14 @@ public actor LiveSession {
     private func advance() {
         guard failure == nil else { return }
         for entry in plan.fill(from: &timeline, now: settings.pace.now()) { draw(entry) }
-        guard encoding == nil, plan.hasRoom, let (windows, count, utterance) = timeline.takeWindows(limit: Self.batch)
+        guard encoding == nil, plan.hasRoom,
+            let (melWindows, count, utterance) = timeline.takeMelWindows(limit: Self.batch)
         else { return }
         let engine = engine
         let epoch = timeline.epoch
         encoding = Task { @concurrent [weak self] in
             let rows: Result<[Float], any Error>
-            do { rows = .success(try await engine.encode(windows, count: count)) } catch { rows = .failure(error) }
+            do { rows = .success(try await engine.encode(melWindows, count: count)) } catch { rows = .failure(error) }
             await self?.encoded(rows, utterance: utterance, epoch: epoch)
         }
     }
@@ -250,7 +251,8 @@ public actor LiveSession {
 
     private func draw(_ entry: LivePlan.Entry) {
         let job = planner.plan(
-            FrameJob(index: entry.position, window: entry.window, isSilent: entry.isSilent), blend: entry.blend)
+            FrameJob(index: entry.position, featureWindow: entry.featureWindow, isSilent: entry.isSilent),
+            blend: entry.blend)
         let engine = engine
         let number = entry.number
         draws[number] = Task { @concurrent [weak self] in

@@ -25,7 +25,8 @@ struct LiveTimeline: Sendable {
     }
 
     private let form: SoundForm
-    private let featureWindow: SpeechTimeline.FeatureWindow
+    private let family: GeneratorFamily
+    private let choice: FeatureWindow.Choice
     private let lookahead: Int
     private var utterances: [Utterance] = []
     private var begun = 0
@@ -33,9 +34,10 @@ struct LiveTimeline: Sendable {
     /// The number of interruptions: samples from before one belong to an older epoch.
     private(set) var epoch = 0
 
-    init(form: SoundForm, featureWindow: SpeechTimeline.FeatureWindow, lookahead: Int) {
+    init(form: SoundForm, family: GeneratorFamily, choice: FeatureWindow.Choice, lookahead: Int) {
         self.form = form
-        self.featureWindow = featureWindow
+        self.family = family
+        self.choice = choice
         self.lookahead = lookahead
     }
 
@@ -45,9 +47,9 @@ struct LiveTimeline: Sendable {
     var isBegun: Bool { utterances.first.map { $0.taken > 0 } ?? false }
     /// Whether the current utterance has not ended and its next frame lacks samples.
     var isStarving: Bool { utterances.first.map { !$0.isFinished && $0.arrivals.isEmpty } ?? false }
-    /// 16 kHz samples that wait.
+    /// Samples that wait.
     var queuedSamples: Int {
-        utterances.reduce(0) { $0 + max(0, $1.speech.sampleCount - $1.taken * SpeechTimeline.samplesPerFrame) }
+        utterances.reduce(0) { $0 + max(0, $1.speech.sampleCount - $1.taken * family.samplesPerFrame) }
     }
 
     /// Takes samples and their sound; after `finish()` they begin a new utterance.
@@ -55,7 +57,7 @@ struct LiveTimeline: Sendable {
         if utterances.last?.isFinished ?? true {
             begun += 1
             utterances.append(
-                Utterance(number: begun, speech: SpeechTimeline(featureWindow: featureWindow, lookahead: lookahead)))
+                Utterance(number: begun, speech: SpeechTimeline(family, choice: choice, lookahead: lookahead)))
         }
         let last = utterances.count - 1
         utterances[last].speech.append(samples)
@@ -84,13 +86,13 @@ struct LiveTimeline: Sendable {
         utterances = []
     }
 
-    /// Encoder windows that the next frame of the current utterance lacks, and the utterance's number.
+    /// Mel windows that the next frame of the current utterance lacks, and the utterance's number.
     ///
     /// No further ahead: an interruption would discard the work.
-    mutating func takeWindows(limit: Int) -> (windows: [Float], count: Int, utterance: Int)? {
+    mutating func takeMelWindows(limit: Int) -> (melWindows: [Float], count: Int, utterance: Int)? {
         guard let first = utterances.first, !first.speech.isFrameReady else { return nil }
-        let (windows, count) = utterances[0].speech.takeWindows(limit: limit)
-        return count > 0 ? (windows, count, utterances[0].number) : nil
+        let (melWindows, count) = utterances[0].speech.takeMelWindows(limit: limit)
+        return count > 0 ? (melWindows, count, utterances[0].number) : nil
     }
 
     /// Takes the encoder's rows. Rows of an utterance that has ended or was interrupted are discarded.

@@ -1,5 +1,10 @@
 /// One unit of a live session: 40 ms, one frame and its sound.
 public struct LiveUnit: Sendable {
+    /// Units in a second. Players, encoders and sound forms are cut to it, so it is one for all families.
+    public static let perSecond = 25
+    /// How long a unit is shown.
+    public static let duration = Duration.milliseconds(1000 / perSecond)
+
     /// Its number: it is shown from index/25 s of the session on. Without gaps.
     public let index: Int
     /// The picture; nil where the one before stays: it could not be drawn in time, or speech that had begun has run out.

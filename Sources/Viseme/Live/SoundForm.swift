@@ -5,7 +5,7 @@ public struct SoundForm: Sendable, Equatable {
     /// Channels.
     public let channels: Int
 
-    /// What the mouth hears: 16 kHz mono.
+    /// What the mouth hears, and every `SpeechReader` gives: 16 kHz mono. The rate of all families' front ends.
     public static let speech = SoundForm(rate: 16_000, channels: 1)
 
     /// Describes a form.
@@ -14,11 +14,12 @@ public struct SoundForm: Sendable, Equatable {
     ///   - rate: A positive multiple of 25.
     ///   - channels: At least 1.
     public init(rate: Int, channels: Int) {
-        precondition(rate > 0 && rate % 25 == 0 && channels > 0, "a frame has a whole number of samples")
+        precondition(
+            rate > 0 && rate % LiveUnit.perSecond == 0 && channels > 0, "a frame has a whole number of samples")
         self.rate = rate
         self.channels = channels
     }
 
     /// Values in the 40 ms of one frame, all channels together.
-    public var valuesPerFrame: Int { rate / 25 * channels }
+    public var valuesPerFrame: Int { rate / LiveUnit.perSecond * channels }
 }

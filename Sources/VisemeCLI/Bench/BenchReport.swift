@@ -105,12 +105,13 @@ extension BenchReport.Clip {
             }
         }
         let own = try said(runs, "viseme render")
-        let frames = own.first?.frames ?? seconds * 25
+        let frames = own.first?.frames ?? seconds * LiveUnit.perSecond
         func program(_ name: String, _ runs: [ChildRun], _ said: [Said]) -> BenchReport.Program {
             let wall = median(runs.map(\.wall))
             let fps = Double(frames) / wall
             return BenchReport.Program(
-                command: name, fps: fps, fpsPerCore: fps / Double(cores), realTimeFactor: fps / 25, wallSeconds: wall,
+                command: name, fps: fps, fpsPerCore: fps / Double(cores),
+                realTimeFactor: fps / Double(LiveUnit.perSecond), wallSeconds: wall,
                 cpuMillisecondsPerFrame: median(said.compactMap(\.cpuSeconds)) * 1000 / Double(frames),
                 peakMemoryMB: median(said.compactMap(\.peakMemoryBytes)) / 1e6, allWallSeconds: runs.map(\.wall))
         }

@@ -11,6 +11,7 @@ enum AudioEncoderArchitecture {
         (256, 512, 3, [1, 1], 0, false), (512, 512, 1, [1, 1], 0, false),
     ]
     static let prefix = "audio_encoder."
+    private static let contract = GeneratorFamily.syncTalk2D.audioEncoder
 
     /// Whether these names are an audio encoder's, in either spelling.
     static func matches(_ state: StateDict) -> Bool {
@@ -32,7 +33,7 @@ enum AudioEncoderArchitecture {
     ///
     /// - Throws: `.badData` listing every tensor that is missing, misshapen, not finite or left over.
     static func graph(_ network: inout NetworkBuilder) throws -> ModelGraph {
-        var x = "mel"
+        var x = contract[.mel].name
         for (i, layer) in layers.enumerated() {
             let convolution = Convolution(strides: layer.strides, padding: Array(repeating: layer.padding, count: 4))
             var y = network.convolution(
@@ -44,10 +45,11 @@ enum AudioEncoderArchitecture {
         }
         let weights = try network.ledger.settled("the audio encoder of this family")
         var nodes = network.nodes
-        nodes.append(.init(.reshape([512]), name: "features", inputs: [x], output: "features"))
+        let features = contract[.features]
+        let width = GeneratorFamily.syncTalk2D.featureWindow.rowWidth
+        nodes.append(.init(.reshape([width]), name: features.name, inputs: [x], output: features.name))
         return ModelGraph(
-            inputs: [TensorDescription(name: "mel", shape: [.batch, .fixed(1), .fixed(80), .fixed(16)])],
-            outputs: [TensorDescription(name: "features", shape: [.batch, .fixed(512)])], nodes: nodes, weights: weights
-        )
+            inputs: contract.inputs.map { $0.description() }, outputs: contract.outputs.map { $0.description() },
+            nodes: nodes, weights: weights)
     }
 }

@@ -14,7 +14,7 @@ public struct GeneratorArchitecture: Sendable, Equatable {
         /// The axes after the batch.
         public var shape: [Int] {
             switch self {
-            case .ave: [32, 16, 16]
+            case .ave: GeneratorFamily.syncTalk2D.generator[.audio].description().shape.dropFirst().map(\.length)
             case .hubert: [32, 32, 32]
             case .wenet: [256, 16, 32]
             }
@@ -94,16 +94,14 @@ public struct GeneratorArchitecture: Sendable, Equatable {
         let weights = try network.ledger.settled(
             "a generator of width \(widthName) (\(audio.rawValue), \(imageSize) px)")
         var nodes = network.nodes
-        nodes.append(.init(.sigmoid, name: "output", inputs: [x], output: "output"))
+        let contract = GeneratorFamily.syncTalk2D.generator
+        let output = contract[.mouth].name
+        nodes.append(.init(.sigmoid, name: output, inputs: [x], output: output))
+        var sound = contract[.audio].description()
+        sound.shape = [.batch] + audio.shape.map { .fixed($0) }
         return ModelGraph(
-            inputs: [
-                TensorDescription(name: "image", shape: [.batch, .fixed(6), .fixed(imageSize), .fixed(imageSize)]),
-                TensorDescription(name: "audio", shape: [.batch] + audio.shape.map { .fixed($0) }),
-            ],
-            outputs: [
-                TensorDescription(name: "output", shape: [.batch, .fixed(3), .fixed(imageSize), .fixed(imageSize)])
-            ],
-            nodes: nodes, weights: weights)
+            inputs: [contract[.image].description(side: imageSize), sound],
+            outputs: [contract[.mouth].description(side: imageSize)], nodes: nodes, weights: weights)
     }
 
     /// The image branch down to the bottleneck: x1, x2, … .

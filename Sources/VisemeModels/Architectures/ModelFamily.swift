@@ -1,6 +1,6 @@
 public import Viseme
 
-/// Which network of this family a model is.
+/// Which network of the family SyncTalk_2D a model is. A further family adds its networks here.
 public enum ModelFamily: Sendable, Equatable {
     /// Mel windows → feature rows.
     case audioEncoder
@@ -67,11 +67,14 @@ public enum ModelFamily: Sendable, Equatable {
     }
 
     private static func candidate(_ graph: ModelGraph) -> ModelFamily? {
-        func axes(_ tensor: TensorDescription) -> [Int] {
-            tensor.shape.dropFirst().map { axis in if case .fixed(let length) = axis { length } else { 1 } }
-        }
+        func axes(_ tensor: TensorDescription) -> [Int] { tensor.shape.dropFirst().map(\.length) }
         let inputs = graph.inputs.map(axes)
-        if inputs == [[1, 80, 16]], graph.outputs.map(axes) == [[512]] { return .audioEncoder }
+        let encoder = GeneratorFamily.syncTalk2D.audioEncoder
+        if inputs == encoder.inputs.map({ axes($0.description()) }),
+            graph.outputs.map(axes) == encoder.outputs.map({ axes($0.description()) })
+        {
+            return .audioEncoder
+        }
         guard inputs.count == 2, let image = inputs.first(where: { $0.first == 6 && $0.count == 3 }),
             let sound = inputs.first(where: { $0 != image }),
             let audio = GeneratorArchitecture.Audio.allCases.first(where: { $0.shape == sound })

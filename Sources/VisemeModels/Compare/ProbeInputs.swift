@@ -1,5 +1,5 @@
 import Foundation
-import Viseme
+public import Viseme
 
 /// Fixed inputs for proving and comparing models: the same numbers on every machine.
 public struct ProbeInputs: Sendable {
@@ -15,15 +15,16 @@ public struct ProbeInputs: Sendable {
     public static func all(for graph: ModelGraph, family: ModelFamily) -> [ProbeInputs] {
         switch family {
         case .audioEncoder:
-            let speech = speechWindows()
+            let contract = GeneratorFamily.syncTalk2D
+            let (speech, size) = (speechMelWindows(), contract.melWindowSize)
             var probes = [
-                ProbeInputs(name: "seeded noise", values: [noise(1280, seed: 1).map { $0 * 6 - 4 }]),
-                ProbeInputs(name: "digital silence", values: [[Float](repeating: -4, count: 1280)]),
+                ProbeInputs(name: "seeded noise", values: [noise(size, seed: 1).map { $0 * 6 + contract.mel.silence }]),
+                ProbeInputs(name: "digital silence", values: [contract.silentMelWindow]),
             ]
-            for index in [7, 15, 25] where (index + 1) * 1280 <= speech.count {
+            for index in [7, 15, 25] where (index + 1) * size <= speech.count {
                 probes.append(
                     ProbeInputs(
-                        name: "speech, window \(index)", values: [Array(speech[index * 1280..<(index + 1) * 1280])]))
+                        name: "speech, window \(index)", values: [Array(speech[index * size..<(index + 1) * size])]))
             }
             return probes
         case .generator(let generator):
@@ -33,8 +34,7 @@ public struct ProbeInputs: Sendable {
             let sounds = [("seeded rows", rows), ("rows of zeros", [Float](repeating: 0, count: count))]
             return sounds.map { name, sound in
                 let image = picture(generator.imageSize)
-                let isImageFirst = graph.inputs.first?.shape.dropFirst().first == .fixed(6)
-                return ProbeInputs(name: name, values: isImageFirst ? [image, sound] : [sound, image])
+                return ProbeInputs(name: name, values: graph.isImageFirst ? [image, sound] : [sound, image])
             }
         }
     }
@@ -50,10 +50,10 @@ public struct ProbeInputs: Sendable {
 
     /// Smooth colours with the lower planes masked as the contract's §2 says: (6, S, S).
     static func picture(_ side: Int) -> [Float] {
-        let mask = side == 160 ? (5, 5, 155, 150) : (5, 5, 315, 310)
+        let mask = GeneratorFamily.syncTalk2D.geometry(roi: side)?.mask ?? [0, 0, 0, 0]
         return (0..<6 * side * side).map { i in
             let (plane, y, x) = (i / (side * side), i / side % side, i % side)
-            if plane >= 3, side == 160 || side == 320, x >= mask.0, x < mask.2, y >= mask.1, y < mask.3 { return 0 }
+            if plane >= 3, x >= mask[0], x < mask[2], y >= mask[1], y < mask[3] { return 0 }
             let wave =
                 sin(Float(x) * 0.05 + Float(plane % 3)) * cos(Float(y) * 0.04) + 0.4 * sin(Float(x + 2 * y) * 0.21)
             return 0.5 + 0.33 * wave
@@ -61,16 +61,26 @@ public struct ProbeInputs: Sendable {
     }
 
     /// Mel windows of 1.5 s of something speech-like: a harmonic voice that comes three times a second. (n, 80, 16).
-    public static func speechWindows() -> [Float] {
-        let samples = (0..<24000).map { i -> Float in
-            let t = Double(i) / 16000
+    public static func speechMelWindows(_ family: GeneratorFamily = .syncTalk2D) -> [Float] {
+        let rate = family.mel.sampleRate
+        let samples = (0..<rate * 3 / 2).map { i -> Float in
+            let t = Double(i) / Double(rate)
             let pitch = 120 + 20 * sin(2 * Double.pi * 2 * t)
             let voice = (1..<24).reduce(0.0) { $0 + sin(2 * Double.pi * Double($1) * pitch * t) / Double($1) }
             return Float(voice * (0.5 - 0.5 * cos(2 * Double.pi * 3 * t)) * 0.08)
         }
-        var timeline = SpeechTimeline()
+        var timeline = SpeechTimeline(family)
         timeline.append(samples)
         timeline.finish()
-        return timeline.takeWindows(limit: .max).windows
+        return timeline.takeMelWindows(limit: .max).melWindows
+    }
+}
+
+extension ModelGraph {
+    /// Whether a generator's image comes before its audio.
+    var isImageFirst: Bool {
+        guard let first = inputs.first else { return false }
+        let planes = GeneratorFamily.syncTalk2D.generator[.image].description().shape[1]
+        return first.shape.dropFirst().first == planes
     }
 }

@@ -46,13 +46,13 @@ public struct TranslatingBackend: InferenceBackend {
         // The networks keep the batch apart: a package's batch of one becomes any number.
         for i in graph.inputs.indices { graph.inputs[i].shape[0] = .batch }
         for i in graph.outputs.indices { graph.outputs[i].shape[0] = .batch }
-        return ModelFile(model.description.withOpenBatch, contents: try ONNXWriter.data(graph), madeFrom: model.url)
+        return model.holding(try ONNXWriter.data(graph), as: model.description.withOpenBatch)
     }
 }
 
 extension ModelDescription {
     /// The same description with the first axis of every tensor left open.
-    fileprivate var withOpenBatch: ModelDescription {
+    var withOpenBatch: ModelDescription {
         var description = self
         for i in description.inputs.indices where !description.inputs[i].shape.isEmpty {
             description.inputs[i].shape[0] = .batch
@@ -75,8 +75,8 @@ extension RuntimeDescription {
 private struct TranslatedAudioEncoder: AudioEncoder {
     let encoder: any AudioEncoder
     var runtime: RuntimeDescription { encoder.runtime.translated }
-    func encode(_ windows: [Float], count: Int) async throws -> [Float] {
-        try await encoder.encode(windows, count: count)
+    func encode(_ melWindows: [Float], count: Int) async throws -> [Float] {
+        try await encoder.encode(melWindows, count: count)
     }
 }
 

@@ -157,7 +157,7 @@ public struct Doctor: Sendable {
     private func contract(_ avatar: Avatar, _ report: inout DoctorReport) {
         let geometry = avatar.manifest.geometry
         let sizes = "crop \(geometry.crop), roi \(geometry.roi), border \(geometry.border)"
-        if let training = CropGeometry.training(roi: geometry.roi), avatar.manifest.precut == nil,
+        if let training = avatar.family.geometry(roi: geometry.roi), avatar.manifest.precut == nil,
             geometry.border != training.border
         {
             report.bad(

@@ -8,7 +8,7 @@ public struct DoctorReport: Sendable, Codable {
         case weights
         case mel
         case encoder
-        case window
+        case featureWindow = "window"
         case crop = "crop and mask"
         case colour = "colour order"
         case generator

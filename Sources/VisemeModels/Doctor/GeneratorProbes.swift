@@ -4,7 +4,7 @@ import Viseme
 extension PackProbes {
     /// Drives the generator with speech and silence on one picture: mask, colours, mouth, paste.
     func mouths(_ picture: TemplatePicture, _ sounds: ProbeSounds, _ report: inout DoctorReport) async throws {
-        let compositor = Compositor(avatar.manifest.geometry)
+        let compositor = Compositor(avatar.manifest.geometry, avatar.family.composition)
         readyMade(picture, compositor, &report)
         let input = compositor.generatorInput(roi: picture.roi, masked: picture.masked)
         let mouth = try await generator.generate(image: input, audio: sounds.speech)
@@ -86,7 +86,7 @@ extension PackProbes {
     /// packages use is left alone.
     private func mask(_ answer: GoldenAnswer, _ report: inout DoctorReport) {
         let mask = avatar.manifest.geometry.mask
-        let training = CropGeometry.training(roi: avatar.manifest.geometry.roi)?.mask
+        let training = avatar.family.geometry(roi: avatar.manifest.geometry.roi)?.mask
         if answer == .equal {
             report.good(.crop, "the mask \(mask): the generator's golden answer belongs to it")
         } else if answer == .otherMask {
@@ -95,7 +95,7 @@ extension PackProbes {
                 "Correct \"mask\" of \"geometry\" in avatar.json.")
         } else if training == nil || mask == training {
             report.good(.crop, "the mask \(mask)")
-        } else if avatar.manifest.precut != nil || mask == CropGeometry.flattenedMask {
+        } else if avatar.manifest.precut != nil || mask == avatar.family.flattenedMask {
             report.skip(
                 .crop,
                 "the mask is \(mask), that of the original training \(training ?? []): nothing in the pack says which is right"

@@ -44,7 +44,7 @@ extension PackProbes {
             }
             let exchanged = try await network.answer(exchangingColours: true)
             if isGolden(Planes.exchanged(exchanged, side: network.geometry.roi)) { return .exchangedColours }
-            if let training = CropGeometry.training(roi: avatar.manifest.geometry.roi) {
+            if let training = avatar.family.geometry(roi: avatar.manifest.geometry.roi) {
                 network.geometry.mask = training.mask
                 if isGolden(try await network.answer()) { return .otherMask }
             }
@@ -62,12 +62,14 @@ private struct GoldenNetwork {
     let audio: [Float]
     let encoder: any AudioEncoder
     let generator: any Generator
+    let family: GeneratorFamily
     var geometry: CropGeometry
 
     init(
         _ golden: AvatarManifest.Golden, of avatar: Avatar, encoder: any AudioEncoder, generator: any Generator
     ) throws {
         role = golden.role
+        family = avatar.family
         geometry = avatar.manifest.geometry
         (self.encoder, self.generator) = (encoder, generator)
         let wanted = role == .generator ? 2 : 1
@@ -82,24 +84,27 @@ private struct GoldenNetwork {
         let side = geometry.roi
         switch role {
         case .audioEncoder:
-            guard !audio.isEmpty, audio.count % 1280 == 0 else {
+            guard !audio.isEmpty, audio.count % family.melWindowSize == 0 else {
                 throw VisemeError(
-                    .badData, "'\(golden.inputs[0])' has \(audio.count) values, expected windows of 1280.")
+                    .badData,
+                    "'\(golden.inputs[0])' has \(audio.count) values, expected mel windows of \(family.melWindowSize).")
             }
         case .generator:
-            guard first.count == side * side * 3, audio.count == 8192 else {
+            guard first.count == side * side * 3, audio.count == family.featureWindow.count else {
                 throw VisemeError(
                     .badData,
                     "The generator's golden inputs have \(first.count) bytes and \(audio.count) values, expected a roi of "
-                        + "\(side)×\(side)×3 bytes and a feature window of 8192 values.")
+                        + "\(side)×\(side)×3 bytes and a feature window of \(family.featureWindow.count) values.")
             }
         }
     }
 
     func answer(exchangingColours: Bool = false) async throws -> [Float] {
-        guard role == .generator else { return try await encoder.encode(audio, count: audio.count / 1280) }
+        guard role == .generator else {
+            return try await encoder.encode(audio, count: audio.count / family.melWindowSize)
+        }
         let roi = Image(width: geometry.roi, height: geometry.roi, bytes: [UInt8](first))
-        let compositor = Compositor(geometry)
+        let compositor = Compositor(geometry, family.composition)
         let image = compositor.generatorInput(roi: roi, masked: compositor.masked(roi))
         return try await generator.generate(
             image: exchangingColours ? Planes.exchanged(image, side: geometry.roi) : image, audio: audio)
@@ -118,9 +123,4 @@ enum Planes {
         }
         return result
     }
-}
-
-extension CropGeometry {
-    /// The rectangle that flattened ONNX packages mask in their images of 320 pixels.
-    static let flattenedMask = [5, 5, 311, 306]
 }

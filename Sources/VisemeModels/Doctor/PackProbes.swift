@@ -17,62 +17,71 @@ struct PackProbes {
             let picture = try await TemplatePicture(golden?.golden.templateFrame ?? 0, of: avatar, media: media)
 
             stage = .mel
-            var timeline = SpeechTimeline(featureWindow: avatar.manifest.featureWindow)
+            var timeline = SpeechTimeline(avatar.family, choice: avatar.manifest.featureWindow)
             timeline.append(golden?.samples ?? [])
             timeline.finish()
-            let windows = golden == nil ? ProbeInputs.speechWindows() : timeline.takeWindows(limit: .max).windows
-            mel(golden, windows, &report)
+            let melWindows =
+                golden == nil
+                ? ProbeInputs.speechMelWindows(avatar.family) : timeline.takeMelWindows(limit: .max).melWindows
+            mel(golden, melWindows, &report)
 
             stage = .encoder
-            let rows = try await encoder.encode(windows, count: windows.count / 1280)
-            let silent = try await encoder.encode([Float](repeating: -4, count: 1280), count: 1)
+            let rows = try await encoder.encode(
+                melWindows, count: melWindows.count / avatar.family.melWindowSize)
+            let silent = try await encoder.encode(avatar.family.silentMelWindow, count: 1)
             Self.encoder(speech: rows, silence: silent, &report)
             let features = try await goldenAnswer(of: .audioEncoder, &report)
 
-            stage = .window
+            stage = .featureWindow
             let hasSoundRows = !report.isBad(.encoder) && features != .different
             if hasSoundRows, !report.isBad(.mel) {
-                window(golden, &timeline, rows, &report)
+                featureWindow(golden, &timeline, rows, &report)
             } else {
-                report.skip(.window, "what comes before it must be fixed first")
+                report.skip(.featureWindow, "what comes before it must be fixed first")
             }
 
             stage = .crop
             square(golden, picture.roi, &report)
             stage = .generator
             let sounds =
-                hasSoundRows ? ProbeSounds(rows: rows, silent: silent) : ProbeSounds(window: golden?.featureWindow)
+                hasSoundRows
+                ? ProbeSounds(avatar.family.featureWindow, rows: rows, silent: silent)
+                : ProbeSounds(avatar.family.featureWindow, golden: golden?.featureWindow)
             try await mouths(picture, sounds, &report)
         } catch {
             report.bad(stage, "\(error)")
         }
     }
 
-    private func mel(_ golden: GoldenSpeechFiles?, _ windows: [Float], _ report: inout DoctorReport) {
+    private func mel(_ golden: GoldenSpeechFiles?, _ melWindows: [Float], _ report: inout DoctorReport) {
         guard let golden else { return report.skip(.mel, "the pack has no golden speech") }
         var own: [Float] = []
-        for index in golden.golden.windowIndices where (0..<windows.count / 1280).contains(index) {
-            own += windows[index * 1280..<(index + 1) * 1280]
+        let size = avatar.family.melWindowSize
+        for index in golden.golden.melWindowIndices where (0..<melWindows.count / size).contains(index) {
+            own += melWindows[index * size..<(index + 1) * size]
         }
-        guard own.count == golden.windows.count, !own.isEmpty else {
+        guard own.count == golden.melWindows.count, !own.isEmpty else {
             return report.bad(
-                .mel, "the golden windows have \(golden.windows.count) values, the front end gives \(own.count)",
+                .mel, "the golden windows have \(golden.melWindows.count) values, the front end gives \(own.count)",
                 "Restore the pack's golden files.")
         }
-        let difference = TensorDifference("mel windows", golden.windows, own)
+        let difference = TensorDifference("mel windows", golden.melWindows, own)
         if difference.maximum <= 1e-4 {
             report.good(.mel, "the pack's golden windows within \(TensorDifference.text(difference.maximum))")
         } else {
             report.bad(
                 .mel, "the pack was made with another front end: \(difference.line)",
-                "Its training used another mel scale, window or level (contract: Slaney, 80 bands, 55–7600 Hz). Such a pack "
+                "Its training used another mel scale, window or level (contract: Slaney, \(avatar.family.mel.bandCount) bands, "
+                    + "\(Int(avatar.family.mel.bandLimits.lowerBound))–\(Int(avatar.family.mel.bandLimits.upperBound)) Hz). Such a pack "
                     + "cannot be driven correctly.")
         }
     }
 
     /// Range, variance, dead units, and whether speech differs from silence.
     static func encoder(speech: [Float], silence: [Float], _ report: inout DoctorReport) {
-        let count = speech.count / 512
+        // Silence is one row.
+        let width = silence.count
+        let count = width == 0 ? 0 : speech.count / width
         guard speech.allSatisfy(\.isFinite), silence.allSatisfy(\.isFinite), count > 1 else {
             return report.bad(
                 .encoder, "the audio encoder answers with numbers that are not finite",
@@ -81,17 +90,17 @@ struct PackProbes {
         let peak = speech.max() ?? 0
         var deviation = 0.0
         var alive = 0
-        for unit in 0..<512 {
-            let spread = Self.deviation((0..<count).map { speech[$0 * 512 + unit] })
-            deviation += spread / 512
+        for unit in 0..<width {
+            let spread = Self.deviation((0..<count).map { speech[$0 * width + unit] })
+            deviation += spread / Double(width)
             if spread > 0 { alive += 1 }
         }
         var apart = 0.0
-        for (i, value) in speech.enumerated() { apart += Double(abs(value - silence[i % 512])) }
+        for (i, value) in speech.enumerated() { apart += Double(abs(value - silence[i % width])) }
         apart /= Double(speech.count)
         let figures =
             "peak \(TensorDifference.text(Double(peak))), deviation over time \(TensorDifference.text(deviation)), "
-            + "\(alive) of 512 units alive, speech against silence \(TensorDifference.text(apart))"
+            + "\(alive) of \(width) units alive, speech against silence \(TensorDifference.text(apart))"
         if deviation < 1e-6 {
             report.bad(
                 .encoder, "the audio encoder ignores its input: \(figures)",
@@ -102,7 +111,7 @@ struct PackProbes {
                 "feature rows are far too small: \(figures); a trained encoder peaks above 1, a fresh one at 0.085–0.143",
                 "No factor mends this. Convert the trained checkpoint again: "
                     + "viseme convert audio_visual_encoder.pth audio_encoder.onnx")
-        } else if apart < 0.01 || alive < 32 {
+        } else if apart < 0.01 || alive < width / 16 {
             report.bad(
                 .encoder, "feature rows hardly depend on the speech: \(figures)",
                 "Compare it with its checkpoint: viseme compare CHECKPOINT.pth MODEL")
@@ -121,28 +130,30 @@ struct PackProbes {
         return max(0, squares / Double(values.count) - mean * mean).squareRoot()
     }
 
-    private func window(
+    private func featureWindow(
         _ golden: GoldenSpeechFiles?, _ timeline: inout SpeechTimeline, _ rows: [Float], _ report: inout DoctorReport
     ) {
-        guard let golden else { return report.skip(.window, "the pack has no golden speech") }
+        guard let golden else { return report.skip(.featureWindow, "the pack has no golden speech") }
         timeline.accept(rows: rows)
         var own: [Float]?
         while let job = timeline.nextFrame() {
-            if job.index == golden.golden.frame { own = job.window }
+            if job.index == golden.golden.frame { own = job.featureWindow }
         }
         guard let own, own.count == golden.featureWindow.count else {
             return report.bad(
-                .window,
+                .featureWindow,
                 "the golden feature window of frame \(golden.golden.frame) has \(golden.featureWindow.count) values, "
                     + "the timeline gives \(own?.count ?? 0)", "Restore the pack's golden files.")
         }
         let difference = TensorDifference("feature window of frame \(golden.golden.frame)", golden.featureWindow, own)
         if difference.maximum <= 1e-3 {
             report.good(
-                .window, "16 rows in the reference's order, within \(TensorDifference.text(difference.maximum))")
+                .featureWindow,
+                "\(avatar.family.featureWindow.rows) rows in the reference's order, within \(TensorDifference.text(difference.maximum))"
+            )
         } else {
             report.bad(
-                .window, "the feature window is not the reference's: \(difference.line)",
+                .featureWindow, "the feature window is not the reference's: \(difference.line)",
                 avatar.manifest.featureWindow == .tile
                     ? "\"featureWindow\" is \"tile\": one row sixteen times. Training used \"rows16\"."
                     : "The rows' order or padding differ, or the encoder is not the one of training.")
@@ -182,7 +193,7 @@ struct TemplatePicture {
         func image(_ path: String) async throws -> Image {
             try await media.template(at: try avatar.member(path), memory: 0).frame(at: index).image()
         }
-        let compositor = Compositor(avatar.manifest.geometry)
+        let compositor = Compositor(avatar.manifest.geometry, avatar.family.composition)
         frame = try await image(avatar.manifest.template)
         square = avatar.square(ofTemplateFrame: index)
         let precut = avatar.manifest.precut
@@ -192,7 +203,7 @@ struct TemplatePicture {
     }
 }
 
-/// Feature windows to drive the generator with, (16, 512) each.
+/// Feature windows to drive the generator with.
 struct ProbeSounds {
     let speech: [Float]
     /// Another moment; nil when the rows are not the pack's own.
@@ -200,19 +211,19 @@ struct ProbeSounds {
     let silence: [Float]
 
     /// From an encoder that works.
-    init(rows: [Float], silent: [Float]) {
-        let width = SpeechTimeline.rowWidth * SpeechTimeline.windowRows
+    init(_ shape: FeatureWindow, rows: [Float], silent: [Float]) {
+        let width = shape.count
         let padding = [Float](repeating: 0, count: max(0, width - rows.count))
         speech = rows.prefix(width) + padding
         otherSpeech = rows.suffix(width) + padding
-        silence = (0..<SpeechTimeline.windowRows).flatMap { _ in silent }
+        silence = shape.filled(with: silent)
     }
 
     /// For a generator whose encoder is broken: what training had, else noise that is spread like a trained encoder's rows.
-    init(window: [Float]?) {
-        let width = SpeechTimeline.rowWidth * SpeechTimeline.windowRows
+    init(_ shape: FeatureWindow, golden: [Float]?) {
+        let width = shape.count
         let noise = ProbeInputs.noise(width, seed: 3).map { $0 < 0.55 ? 0 : ($0 - 0.55) * 6 }
-        speech = window.flatMap { $0.count == width ? $0 : nil } ?? noise
+        speech = golden.flatMap { $0.count == width ? $0 : nil } ?? noise
         otherSpeech = nil
         silence = [Float](repeating: 0, count: width)
     }

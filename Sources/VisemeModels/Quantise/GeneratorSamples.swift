@@ -12,18 +12,20 @@ struct GeneratorSamples {
     /// Draws samples.
     ///
     /// - Parameters:
-    ///   - windows: Feature windows of speech, (16, 512) each, at least 16.
+    ///   - featureWindows: Feature windows of speech, at least 16.
     ///   - count: Samples for calibration; half as many of each other kind.
-    init(of avatar: Avatar, windows: [[Float]], media: any MediaBackend, count: Int) async throws {
+    init(of avatar: Avatar, featureWindows: [[Float]], media: any MediaBackend, count: Int) async throws {
         let frames = avatar.manifest.frames
-        let compositor = Compositor(avatar.manifest.geometry)
+        let compositor = Compositor(avatar.manifest.geometry, avatar.family.composition)
         func image(_ index: Int) async throws -> [Float] {
             let picture = try await TemplatePicture(index, of: avatar, media: media)
             return compositor.generatorInput(roi: picture.roi, masked: picture.masked)
         }
         // Even moments calibrate, odd ones judge.
         func moment(_ k: Int, of total: Int, odd: Bool) -> [Float] {
-            windows[min(windows.count - 1, k * (windows.count / 2) / total * 2 + (odd ? 1 : 0))]
+            featureWindows[
+                min(featureWindows.count - 1, k * (featureWindows.count / 2) / total * 2 + (odd ? 1 : 0))
+            ]
         }
         for k in 0..<count {
             calibration.append((try await image(k * frames / count), moment(k, of: count, odd: false)))

@@ -48,7 +48,7 @@ public struct PackQuantiser: Sendable {
             throw VisemeError(.badData, "The generator of '\(avatar.manifest.name)' is in int8 already.")
         }
         let samples = try await GeneratorSamples(
-            of: avatar, windows: try await windows(of: avatar, speech), media: media, count: self.samples)
+            of: avatar, featureWindows: try await featureWindows(of: avatar, speech), media: media, count: self.samples)
         var graph = source.quantised(ranges: try await ranges(of: source, on: samples.calibration))
         let cost = try await cost(of: graph, against: source, samples)
         guard cost.psnr >= Self.leastPSNR, cost.articulation >= Self.leastArticulation else {
@@ -69,9 +69,9 @@ public struct PackQuantiser: Sendable {
     }
 
     /// Feature windows of the speech, one a frame.
-    private func windows(of avatar: Avatar, _ speech: (any SpeechReader)?) async throws -> [[Float]] {
+    private func featureWindows(of avatar: Avatar, _ speech: (any SpeechReader)?) async throws -> [[Float]] {
         let encoder = try await backend.audioEncoder(avatar.model(.audioEncoder), threads: 1)
-        var timeline = SpeechTimeline(featureWindow: avatar.manifest.featureWindow)
+        var timeline = SpeechTimeline(avatar.family, choice: avatar.manifest.featureWindow)
         if let speech {
             // A minute is plenty.
             for _ in 0..<60 { if let samples = try await speech.read() { timeline.append(samples) } }
@@ -83,24 +83,23 @@ public struct PackQuantiser: Sendable {
                 hint: "Give it some with --speech.")
         }
         timeline.finish()
-        var windows: [[Float]] = []
+        var featureWindows: [[Float]] = []
         while true {
-            let (batch, count) = timeline.takeWindows(limit: 16)
+            let (batch, count) = timeline.takeMelWindows(limit: 16)
             guard count > 0 else { break }
             timeline.accept(rows: try await encoder.encode(batch, count: count))
-            while let frame = timeline.nextFrame() { windows.append(frame.window) }
+            while let frame = timeline.nextFrame() { featureWindows.append(frame.featureWindow) }
         }
-        guard windows.count >= 16 else {
+        guard featureWindows.count >= 16 else {
             throw VisemeError(
-                .badData, "\(windows.count) frames of speech are too few to fit int8 to, expected 16 or more.")
+                .badData, "\(featureWindows.count) frames of speech are too few to fit int8 to, expected 16 or more.")
         }
-        return windows
+        return featureWindows
     }
 
     private func probe(_ sample: (image: [Float], audio: [Float]), of graph: ModelGraph) -> ProbeInputs {
-        let isImageFirst = graph.inputs.first?.shape.dropFirst().first == .fixed(6)
-        return ProbeInputs(
-            name: "sample", values: isImageFirst ? [sample.image, sample.audio] : [sample.audio, sample.image])
+        ProbeInputs(
+            name: "sample", values: graph.isImageFirst ? [sample.image, sample.audio] : [sample.audio, sample.image])
     }
 
     /// The least and the largest value of every tensor. Tensors are fetched in groups, so that memory stays bounded.

@@ -5,22 +5,16 @@ struct GeneratorRoles {
     let image, audio, mouth: String
     let imageSize: Int
 
-    /// Nil when the graph is not exactly what the manifest says of a generator.
-    init?(_ graph: ModelGraph, of model: ModelDescription) {
-        func shape(_ tensor: TensorDescription) -> [Int] {
-            tensor.shape.map { axis in if case .fixed(let length) = axis { length } else { 1 } }
-        }
-        func isDeclared(_ tensor: TensorDescription, _ declared: [TensorDescription]) -> Bool {
-            declared.contains { $0.name == tensor.name && shape($0) == shape(tensor) }
-        }
-        guard graph.inputs.count == 2, graph.outputs.count == 1,
-            let image = graph.inputs.first(where: { shape($0).count == 4 && shape($0)[1] == 6 }),
-            let audio = graph.inputs.first(where: { shape($0) == [1, 32, 16, 16] }), image.name != audio.name,
-            shape(image)[2] == shape(image)[3], shape(graph.outputs[0]) == [1, 3] + shape(image)[2...],
-            isDeclared(image, model.inputs), isDeclared(audio, model.inputs),
-            isDeclared(graph.outputs[0], model.outputs)
+    /// Nil when the graph is not exactly what the manifest says of a generator with these three.
+    init?(_ graph: ModelGraph, of model: ModelDescription, _ contract: TensorContract) {
+        guard graph.inputs.count == contract.inputs.count, graph.outputs.count == contract.outputs.count,
+            Set(contract.inputs.map(\.role)) == [.image, .audio], contract.outputs.map(\.role) == [.mouth],
+            // Why it does not fit is the backend's to say.
+            let tensors = try? TensorBinding(
+                contract, inputs: graph.inputs, outputs: graph.outputs, of: model.withOpenBatch),
+            let side = tensors.side
         else { return nil }
-        (self.image, self.audio, mouth) = (image.name, audio.name, graph.outputs[0].name)
-        imageSize = shape(image)[2]
+        (image, audio, mouth) = (tensors[.image].name, tensors[.audio].name, tensors[.mouth].name)
+        imageSize = side
     }
 }

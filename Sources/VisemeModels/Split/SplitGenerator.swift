@@ -35,8 +35,8 @@ struct SplitGenerator: Generator {
         return TemplateFeatures(fresh: fresh, kept: try await deep.run(source, outputs: parts.kept))
     }
 
-    func generate(_ features: TemplateFeatures, audio window: [Float]) async throws -> [Float] {
-        let sound = Tensor(parts.audio.name, parts.audio.shape, window)
+    func generate(_ features: TemplateFeatures, audio featureWindow: [Float]) async throws -> [Float] {
+        let sound = Tensor(parts.audio.name, parts.audio.shape, featureWindow)
         let made = try await rest.run(features.fresh + features.kept + [sound], outputs: [parts.mouth])
         return made.first?.floats ?? []
     }

@@ -29,7 +29,7 @@ public struct SplittingBackend: InferenceBackend {
         let data = try model.read()
         let backend = backend
         func whole(_ reason: String) async throws -> [any Generator] {
-            let file = ModelFile(model.description, contents: data, madeFrom: model.url)
+            let file = model.holding(data)
             return try await concurrently(count) {
                 WholeGenerator(generator: try await backend.generator(file, threads: threads), reason: reason)
             }
@@ -41,7 +41,7 @@ public struct SplittingBackend: InferenceBackend {
             return try await whole("It runs as a whole: \(error.message)")
         }
         // What does not fit the manifest is the backend's to refuse, in its own words.
-        guard let roles = GeneratorRoles(graph, of: model.description) else {
+        guard let roles = GeneratorRoles(graph, of: model.description, model.family.generator) else {
             return try await whole("It runs as a whole: its inputs and outputs are not those of a generator.")
         }
         guard let parts = try SplitParts(of: graph, roles, model: model.description, budget: template) else {

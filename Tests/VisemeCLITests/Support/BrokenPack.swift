@@ -95,11 +95,11 @@ struct BrokenPack {
         let samples = try FeatureDump(at: url.appending(path: golden.samples)).values
         let columns = ToolkitMel.columns(of: samples)
         var windows: [Float] = []
-        for index in golden.windowIndices {
+        for index in golden.melWindowIndices {
             let start = min(16 * index / 5, columns.count - 16)
             for band in 0..<80 { windows += columns[start..<start + 16].map { $0[band] } }
         }
-        try windows.withUnsafeBytes { Data($0) }.write(to: url.appending(path: golden.windows))
+        try windows.withUnsafeBytes { Data($0) }.write(to: url.appending(path: golden.melWindows))
     }
 }
 

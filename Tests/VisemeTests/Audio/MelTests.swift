@@ -6,7 +6,7 @@ import VisemeTestSupport
 
 /// (80, T) of samples taken in one piece.
 private func mel(_ samples: [Float]) -> [Float] {
-    var stream = MelStream()
+    var stream = MelStream(GeneratorFamily.syncTalk2D.mel)
     return transposed(stream.append(samples) + stream.finish())
 }
 
@@ -14,7 +14,7 @@ private func mel(_ samples: [Float]) -> [Float] {
 struct MelFilterBankTests {
     @Test("It has the 739 weights of librosa's Slaney basis, and band 0 is right to the last printed digit")
     func weights() {
-        let bands = MelFilterBank().bands
+        let bands = GeneratorFamily.syncTalk2D.mel.filters.bands
         #expect(bands.count == 80)
         #expect(bands.reduce(0) { $0 + $1.weights.count } == 739)
         #expect(bands[0].first == 3)
@@ -34,7 +34,7 @@ struct MelFilterBankTests {
     @Test("It is librosa's, weight by weight")
     func basis() throws {
         let facts = try Golden.json(MelChecks.self, "mel-checks.json")
-        let bands = MelFilterBank().bands
+        let bands = GeneratorFamily.syncTalk2D.mel.filters.bands
         #expect(bands.map(\.first) == facts.first)
         #expect(bands.map(\.weights.count) == facts.counts)
         #expect(maxDifference(bands.flatMap(\.weights).map { Float($0) }, try Golden.floats("basis.f32")) <= 1e-8)
@@ -80,8 +80,8 @@ struct MelStreamTests {
         #expect(samples.count == fact.samples)
         #expect(ours.count == 80 * fact.columns)
         #expect(maxDifference(ours, try Golden.floats("\(name).mel.f32")) <= Self.tolerance)
-        #expect(SpeechTimeline.windowCount(columns: fact.columns) == fact.windows)
-        #expect(SpeechTimeline.frameCount(samples: fact.samples) == fact.frames)
+        #expect(GeneratorFamily.syncTalk2D.melWindowCount(columns: fact.columns) == fact.windows)
+        #expect(GeneratorFamily.syncTalk2D.frameCount(samples: fact.samples) == fact.frames)
     }
 
     @Test("The tolerance would notice the HTK scale by a factor of thousands")
@@ -107,7 +107,7 @@ struct MelStreamTests {
         var random = SeededRandom(seed)
         let samples = noise(Int.random(in: 1...9000, using: &random), seed: seed)
         let largest = [1, 3, 199, 200, 201, 800, 5000][seed % 7]
-        var stream = MelStream()
+        var stream = MelStream(GeneratorFamily.syncTalk2D.mel)
         var columns: [Float] = []
         var offset = 0
         while offset < samples.count {

@@ -7,16 +7,16 @@ import VisemeTestSupport
 /// Pulls everything out of a timeline whose speech comes in `chunks`; rows are what `FakeEncoder` makes of the windows.
 private func pull(
     _ samples: [Float], chunks: [Int] = [.max], frames: Range<Int> = 0..<Int.max,
-    featureWindow: SpeechTimeline.FeatureWindow = .rows16, batch: Int = 16
-) -> (windows: [Float], jobs: [FrameJob]) {
-    var timeline = SpeechTimeline(frames: frames, featureWindow: featureWindow)
-    var (windows, jobs): ([Float], [FrameJob]) = ([], [])
+    choice: FeatureWindow.Choice = .rows16, batch: Int = 16
+) -> (melWindows: [Float], jobs: [FrameJob]) {
+    var timeline = SpeechTimeline(.syncTalk2D, frames: frames, choice: choice)
+    var (melWindows, jobs): ([Float], [FrameJob]) = ([], [])
     func drain() {
         while true {
             while let job = timeline.nextFrame() { jobs.append(job) }
-            let (new, count) = timeline.takeWindows(limit: batch)
+            let (new, count) = timeline.takeMelWindows(limit: batch)
             guard count > 0 else { break }
-            windows += new
+            melWindows += new
             timeline.accept(rows: FakeEncoder.rows(new))
         }
     }
@@ -30,13 +30,13 @@ private func pull(
     }
     timeline.finish()
     drain()
-    return (windows, jobs)
+    return (melWindows, jobs)
 }
 
 /// The contract's definitions, straightforwardly and all at once.
 private enum Straightforward {
     static func windows(_ samples: [Float]) -> [Float] {
-        var stream = MelStream()
+        var stream = MelStream(GeneratorFamily.syncTalk2D.mel)
         let columns = stream.append(samples) + stream.finish()
         let total = columns.count / 80
         let count = Int(Double(total - 16) / 80.0 * 25.0) + 2
@@ -62,7 +62,7 @@ private enum Straightforward {
         return (0..<(samples.count + 639) / 640).map { frame in
             let rows = (0..<16).map { tile ? frame : frame - 8 + $0 }
             return FrameJob(
-                index: frame, window: rows.flatMap(row),
+                index: frame, featureWindow: rows.flatMap(row),
                 isSilent: rows.allSatisfy { isSilent.indices.contains($0) && isSilent[$0] })
         }
     }
@@ -74,12 +74,14 @@ struct SpeechTimelineTests {
         "Window counts are those of Float64",
         arguments: [(16, 2), (161, 47), (1601, 497), (3591, 1119), (384, 116), (672, 206)])
     func windowCounts(columns: Int, count: Int) {
-        #expect(SpeechTimeline.windowCount(columns: columns) == count)
+        #expect(GeneratorFamily.syncTalk2D.melWindowCount(columns: columns) == count)
     }
 
     @Test("Integer arithmetic would be wrong for 513 column counts below 100 000")
     func integerArithmeticDiffers() {
-        let different = (16..<100_000).filter { SpeechTimeline.windowCount(columns: $0) != ($0 - 16) * 25 / 80 + 2 }
+        let different = (16..<100_000).filter {
+            GeneratorFamily.syncTalk2D.melWindowCount(columns: $0) != ($0 - 16) * 25 / 80 + 2
+        }
         #expect(different.count == 513)
         #expect(different.prefix(5) == [384, 672, 752, 832, 1328])
     }
@@ -89,11 +91,11 @@ struct SpeechTimelineTests {
         // Noise makes every column recognisable.
         var random = SeededRandom(7)
         let samples = (0..<32000).map { _ in Float.random(in: -1...1, using: &random) }
-        var stream = MelStream()
+        var stream = MelStream(GeneratorFamily.syncTalk2D.mel)
         let columns = stream.append(samples) + stream.finish()
         let total = columns.count / 80
         #expect(total == 161)
-        let windows = pull(samples).windows
+        let windows = pull(samples).melWindows
         #expect(windows.count == 47 * 1280)
         // Band 0 of every column, and of every window's first row.
         let band = (0..<total).map { columns[$0 * 80] }
@@ -111,9 +113,9 @@ struct SpeechTimelineTests {
     func equalsTheDefinitions(count: Int) {
         let samples = noise(count, seed: count)
         let result = pull(samples)
-        #expect(result.windows == Straightforward.windows(samples))
+        #expect(result.melWindows == Straightforward.windows(samples))
         #expect(result.jobs == Straightforward.jobs(samples))
-        #expect(pull(samples, featureWindow: .tile).jobs == Straightforward.jobs(samples, tile: true))
+        #expect(pull(samples, choice: .tile).jobs == Straightforward.jobs(samples, tile: true))
     }
 
     @Test("However the audio is chunked, the windows and the frames are the same", arguments: 0..<32)
@@ -124,7 +126,7 @@ struct SpeechTimelineTests {
         let sizes = (0..<50).map { _ in Int.random(in: 1...largest, using: &random) }
         let pieces = pull(samples, chunks: sizes, batch: Int.random(in: 1...20, using: &random))
         let whole = pull(samples)
-        #expect(pieces.windows == whole.windows)
+        #expect(pieces.melWindows == whole.melWindows)
         #expect(pieces.jobs == whole.jobs)
     }
 
@@ -132,14 +134,14 @@ struct SpeechTimelineTests {
     func ranges(seed: Int) {
         var random = SeededRandom(2000 + seed)
         let samples = noise(Int.random(in: 1...40000, using: &random), seed: seed)
-        let total = SpeechTimeline.frameCount(samples: samples.count)
+        let total = GeneratorFamily.syncTalk2D.frameCount(samples: samples.count)
         let first = Int.random(in: 0..<total, using: &random)
         let end = Int.random(in: first + 1...total, using: &random)
-        let mode: SpeechTimeline.FeatureWindow = seed % 4 == 3 ? .tile : .rows16
+        let mode: FeatureWindow.Choice = seed % 4 == 3 ? .tile : .rows16
         let part = pull(
-            samples, chunks: [Int.random(in: 100...20000, using: &random)], frames: first..<end, featureWindow: mode)
-        #expect(part.jobs == Array(pull(samples, featureWindow: mode).jobs[first..<end]))
-        #expect(part.windows.count <= ((end - first) + 16) * 1280, "windows that no frame needs were encoded")
+            samples, chunks: [Int.random(in: 100...20000, using: &random)], frames: first..<end, choice: mode)
+        #expect(part.jobs == Array(pull(samples, choice: mode).jobs[first..<end]))
+        #expect(part.melWindows.count <= ((end - first) + 16) * 1280, "windows that no frame needs were encoded")
     }
 
     @Test("1 … 5000 samples give ceil(n/640) frames, numbered from 0")
@@ -166,13 +168,13 @@ struct SpeechTimelineTests {
         }
         let facts = try Golden.json(Rows.self, "rows.json")
         let rows = try Golden.floats("rows.f32")
-        var timeline = SpeechTimeline()
+        var timeline = SpeechTimeline(.syncTalk2D)
         timeline.append([Float](repeating: 0, count: 14600))  // 74 columns, 20 windows
         timeline.finish()
-        #expect(timeline.takeWindows(limit: 100).count == facts.rows)
+        #expect(timeline.takeMelWindows(limit: 100).count == facts.rows)
         timeline.accept(rows: rows)
         var sums: [Int: Double] = [:]
-        while let job = timeline.nextFrame() { sums[job.index] = job.window.reduce(0) { $0 + Double($1) } }
+        while let job = timeline.nextFrame() { sums[job.index] = job.featureWindow.reduce(0) { $0 + Double($1) } }
         #expect(sums.count == 23)
         for fact in facts.windowSums where fact[0] < 23 {
             let sum = try #require(sums[Int(fact[0])])
@@ -194,7 +196,7 @@ struct SpeechTimelineTests {
             }
             return count(timeline)
         }
-        var timeline = SpeechTimeline(frames: frames)
+        var timeline = SpeechTimeline(.syncTalk2D, frames: frames)
         let second = noise(16000, seed: 5)
         var largest = 0
         // Ten minutes: were anything kept, it would be some 50 times the bound.
@@ -202,7 +204,7 @@ struct SpeechTimelineTests {
             timeline.append(second)
             while true {
                 while timeline.nextFrame() != nil {}
-                let (windows, count) = timeline.takeWindows(limit: 16)
+                let (windows, count) = timeline.takeMelWindows(limit: 16)
                 guard count > 0 else { break }
                 timeline.accept(rows: FakeEncoder.rows(windows))
             }

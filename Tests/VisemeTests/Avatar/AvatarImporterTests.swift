@@ -103,7 +103,7 @@ struct AvatarImporterTests {
             try await run(source, to: target)
             let avatar = try Avatar(contentsOf: target)
             #expect(avatar.manifest.frames == 12)
-            #expect(avatar.manifest.geometry == .standard)
+            #expect(avatar.manifest.geometry == GeneratorFamily.syncTalk2D.geometry)
             #expect(avatar.manifest.models.isEmpty)
             #expect(avatar.manifest.precut == nil)
             #expect(avatar.squares[2].corners == [10, 6, 26, 22])
@@ -175,7 +175,7 @@ struct AvatarImporterTests {
             let target = folder.appending(path: "ada.avatar")
             try await run(source, to: target, models: [.generator: source.url.appending(path: "g.onnx")], side: side)
             let geometry = try Avatar(contentsOf: target).manifest.geometry
-            #expect(geometry == CropGeometry.training(roi: side) && geometry.crop == crop)
+            #expect(geometry == GeneratorFamily.syncTalk2D.geometry(roi: side) && geometry.crop == crop)
         }
     }
 

@@ -97,7 +97,7 @@ struct EngineTests {
         try await withTemporaryFolder { folder in
             var random = SeededRandom(500 + seed)
             let samples = noise(Int.random(in: 1...80000, using: &random), seed: seed)
-            let total = SpeechTimeline.frameCount(samples: samples.count)
+            let total = GeneratorFamily.syncTalk2D.frameCount(samples: samples.count)
             let first = Int.random(in: 0..<total, using: &random)
             let end = Int.random(in: first + 1...total, using: &random)
             let engine = try await fakeEngine(in: folder)
@@ -309,12 +309,13 @@ struct SpeechFeaturesTests {
     @Test("Mel, windows and rows have the contract's shapes and doubled ends", arguments: [1, 3000, 32000, 32208])
     func shapes(count: Int) async throws {
         let samples = noise(count, seed: 4)
-        let features = try await SpeechFeatures(of: FakeSpeech(samples, chunks: [1000]), encoder: FakeEncoder())
-        var stream = MelStream()
+        let features = try await SpeechFeatures(
+            of: FakeSpeech(samples, chunks: [1000]), family: .syncTalk2D, encoder: FakeEncoder())
+        var stream = MelStream(GeneratorFamily.syncTalk2D.mel)
         #expect(features.mel == transposed(stream.append(samples) + stream.finish()))
-        #expect(features.windowCount == SpeechTimeline.windowCount(columns: features.mel.count / 80))
-        #expect(features.windows.count == features.windowCount * 1280)
-        let rows = FakeEncoder.rows(features.windows)
+        #expect(features.melWindowCount == GeneratorFamily.syncTalk2D.melWindowCount(columns: features.mel.count / 80))
+        #expect(features.melWindows.count == features.melWindowCount * 1280)
+        let rows = FakeEncoder.rows(features.melWindows)
         #expect(features.rows == rows.prefix(512) + rows + rows.suffix(512))
     }
 }

@@ -87,16 +87,16 @@ struct WorkDoneOnceTests {
 
     @Test("The frames of digital silence are those whose sixteen rows hear nothing")
     func silentFrames() {
-        var timeline = SpeechTimeline()
+        var timeline = SpeechTimeline(.syncTalk2D)
         timeline.append([Float](repeating: 0, count: 32000))
         timeline.finish()
-        let (windows, count) = timeline.takeWindows(limit: .max)
-        #expect(windows.allSatisfy { $0 == MelStream.silence })
+        let (windows, count) = timeline.takeMelWindows(limit: .max)
+        #expect(windows.allSatisfy { $0 == GeneratorFamily.syncTalk2D.mel.silence })
         timeline.accept(rows: [Float](repeating: 1, count: count * 512))
         var silent: [Int] = []
         while let frame = timeline.nextFrame() {
             if frame.isSilent { silent.append(frame.index) }
-            #expect(frame.isSilent == frame.window.allSatisfy { $0 == 1 }, "frame \(frame.index)")
+            #expect(frame.isSilent == frame.featureWindow.allSatisfy { $0 == 1 }, "frame \(frame.index)")
         }
         // 47 encoder frames give 49 rows: those of frame k are k − 8 … k + 7.
         #expect(silent == Array(8...41))

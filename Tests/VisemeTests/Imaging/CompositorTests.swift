@@ -12,7 +12,7 @@ struct CompositorTests {
         var pingPong: [String: [Int]]
     }
 
-    private let compositor = Compositor()
+    private let compositor = Compositor(GeneratorFamily.syncTalk2D.geometry)
     private let frame = Image.picture(200, 160, seed: 77)
     private let square = CropSquare(x: 40, y: 20, size: 120)
 
@@ -23,7 +23,8 @@ struct CompositorTests {
     @Test("A caller's mistake stops the program before it reads or writes outside of an image")
     func preconditions() async {
         await #expect(processExitsWith: .failure) {
-            _ = Compositor().generatorInput(roi: Image(width: 8, height: 8), masked: Image(width: 320, height: 320))
+            _ = Compositor(GeneratorFamily.syncTalk2D.geometry).generatorInput(
+                roi: Image(width: 8, height: 8), masked: Image(width: 320, height: 320))
         }
         await #expect(processExitsWith: .failure) {
             var frame = Image(width: 100, height: 100)
@@ -34,12 +35,12 @@ struct CompositorTests {
             Compositor.place(Image(width: 10, height: 10), in: &frame, at: CropSquare(x: 0, y: 0, size: 20))
         }
         await #expect(processExitsWith: .failure) {
-            _ = try Compositor().paste(
+            _ = try Compositor(GeneratorFamily.syncTalk2D.geometry).paste(
                 mouth: [Float](repeating: 0, count: 3 * 320 * 320), crop: Image(width: 300, height: 300),
                 into: Image(width: 400, height: 400), at: CropSquare(x: 0, y: 0, size: 100))
         }
         await #expect(processExitsWith: .success) {
-            _ = try Compositor().paste(
+            _ = try Compositor(GeneratorFamily.syncTalk2D.geometry).paste(
                 mouth: [Float](repeating: 0, count: 3 * 320 * 320), crop: Image(width: 328, height: 328),
                 into: Image(width: 400, height: 400), at: CropSquare(x: 0, y: 0, size: 100))
         }
@@ -176,7 +177,7 @@ struct CompositorTests {
 struct CropGeometryTests {
     @Test("The reference's and the legacy geometry are valid")
     func valid() throws {
-        try CropGeometry.standard.validate()
+        try GeneratorFamily.syncTalk2D.geometry.validate()
         try CropGeometry(crop: 168, roi: 160, border: 4, mask: [5, 5, 155, 150]).validate()
     }
 

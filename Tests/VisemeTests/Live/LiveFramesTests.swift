@@ -97,16 +97,16 @@ struct LiveFramesTests {
             let units = try await session.collect()
             var position = 0
             for part in parts {
-                var timeline = SpeechTimeline()
+                var timeline = SpeechTimeline(.syncTalk2D)
                 timeline.append(part)
                 timeline.finish()
-                let (windows, _) = timeline.takeWindows(limit: .max)
+                let (windows, _) = timeline.takeMelWindows(limit: .max)
                 timeline.accept(rows: FakeEncoder.rows(windows))
                 while let job = timeline.nextFrame() {
                     let expected = try await engine.draw(
                         DrawJob(
                             index: position, templateIndex: engine.avatar.templateIndex(ofFrame: position),
-                            window: job.window))
+                            featureWindow: job.featureWindow))
                     #expect(try units[position].frame?.image == expected.image, "frame \(position)")
                     position += 1
                 }

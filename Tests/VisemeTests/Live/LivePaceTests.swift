@@ -110,18 +110,18 @@ struct LivePaceTests {
             try await paced.session.push(speech)
             await paced.session.finish()
             let spoken = try await paced.next(40).filter(\.isSpeech)
-            var timeline = SpeechTimeline()
+            var timeline = SpeechTimeline(.syncTalk2D)
             timeline.append(speech)
             timeline.finish()
-            let (windows, _) = timeline.takeWindows(limit: .max)
+            let (windows, _) = timeline.takeMelWindows(limit: .max)
             timeline.accept(rows: FakeEncoder.rows(windows))
             for unit in spoken {
                 let frame = try #require(unit.frame)
                 let job = timeline.nextFrame()
-                let window = try #require(job).window
+                let window = try #require(job).featureWindow
                 let index = paced.engine.avatar.templateIndex(ofFrame: frame.index)
                 let expected = try await paced.engine.draw(
-                    DrawJob(index: frame.index, templateIndex: index, window: window))
+                    DrawJob(index: frame.index, templateIndex: index, featureWindow: window))
                 #expect(try frame.image == expected.image)
             }
             #expect(spoken.count == 25)
