@@ -166,7 +166,7 @@ def load(path: Path, changes: Sequence[str] = ()) -> Config:
 
 def _value(kind: Any, value: Any, name: str, folder: Path) -> Any:
     """`value` as a `kind`: dataclasses from tables, tuples from arrays, floats from integers, paths from strings."""
-    if is_dataclass(kind) and isinstance(value, dict):
+    if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
         hints = get_type_hints(kind)
         wanted = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
         if problems := sorted(set(value) - set(hints)):

@@ -52,7 +52,7 @@ class Average:
             torch.distributed.destroy_process_group()
 
 
-def spawn(function: Callable[..., None], workers: int, device: str, *arguments: object) -> None:
+def spawn(function: Callable[..., object], workers: int, device: str, *arguments: object) -> None:
     """Runs `function(rank, workers, *arguments)` in this process, or in several on the CPU."""
     if workers > 1 and device != "cpu":
         raise ValueError(f"{workers} workers share the CPU: with device {device} there is one")

@@ -73,7 +73,8 @@ def best(clips: Sequence[Clip], column: int, speech_only: bool = False) -> tuple
             n = len(x)
             k = np.arange(max(0, -lag), n - max(0, lag))
             k = k[s[k]] if speech_only else k
-            a.append(x[k + lag]), b.append(y[k])
+            a.append(x[k + lag])
+            b.append(y[k])
         found.append((metrics.correlation(np.concatenate(a), np.concatenate(b)), lag))
     return max(found)
 
@@ -265,7 +266,8 @@ def main() -> None:
 def write(table: Sequence[tuple[str, str, str, bool]], manifest: dict[str, Any], clips: int, frames: int, with_human: bool) -> None:
     training = manifest["provenance"]["training"]
     lines = ["# Quality of the default avatar", "",
-             f"Measured by `training/recipes/robin/quality.py` on the exported pack, through the Python reference and ONNX Runtime {onnxruntime.__version__}. Speech: {clips} clips, {frames} frames, of a voice",
+             f"Measured by `training/recipes/robin/quality.py` on the exported pack, through the Python reference and ONNX Runtime {onnxruntime.__version__}. Speech:",
+             f"{clips} clips, {frames} frames, of a voice",
              "that training never heard (flite rms, unseen sentences) and of sentences that training never heard (flite slt and awb, festival slt-hts). The truth is the drawing",
              "with the true mouth on the template's own pose. Opening, width and rounding are measured from pixels of the roi (`presenter.measure`); a mouth",
              f"with less than {CLOSED} roi pixels of opening counts as closed. A positive lag means that the picture is late.", ""]

@@ -59,7 +59,7 @@ def grammar(count: int, rng: random.Random) -> list[str]:
             "from time to time", "for the first time", "in front of the shop", "to our great surprise"]
     forms = ["{who} {did} {what} {when}.", "{when}, {who} {did} {what}.", "Was it {who} that {did} {what}?",
              "{who} {did} {what}, but {who2} {did2} {what2}.", "Maybe {who} {did} {what} {when}.", "I am told that {who} {did} {what}."]
-    out = []
+    out: list[str] = []
     while len(out) < count:
         text = rng.choice(forms).format(who=rng.choice(who), did=rng.choice(did), what=rng.choice(what), when=rng.choice(when),
                                         who2=rng.choice(who), did2=rng.choice(did), what2=rng.choice(what))

@@ -21,10 +21,9 @@ from viseme_train.config import Config, EncoderSettings
 from viseme_train.synctalk2d import audio_encoder
 
 OFFSETS = 5  # a row's window covers its frames k … k+4
-Array = np.ndarray
 
 
-def offsets(lengths: Array) -> Array:
+def offsets(lengths: np.ndarray) -> np.ndarray:
     """Where each of some parts of these lengths begins, and where the last one ends."""
     return np.concatenate([[0], np.cumsum(lengths)])
 
@@ -128,11 +127,11 @@ class Rows:
             c["rows"] = np.load(c["cache"], mmap_mode="r")
 
     @staticmethod
-    def _encode(encoder: torch.nn.Module, device: torch.device, rng: np.random.Generator, mels: Array, columns: Array, counts: Array, frames: Array,
-                track: Array, varied: float) -> Array:
+    def _encode(encoder: torch.nn.Module, device: torch.device, rng: np.random.Generator, mels: np.ndarray, columns: np.ndarray, counts: np.ndarray, frames: np.ndarray,
+                track: np.ndarray, varied: float) -> np.ndarray:
         out = np.empty((counts.sum(), 512), np.float16)
         c = r = f = filled = 0
-        pending: list[Array] = []
+        pending: list[np.ndarray] = []
         with torch.inference_mode():
             for count, n, frame_count in zip(columns, counts, frames):
                 mel = mels[c:c + count].astype(np.float32)
@@ -153,7 +152,7 @@ class Rows:
                     pending = []
         return out
 
-    def window(self, which: dict[str, Any], frame: int, out: Array) -> None:
+    def window(self, which: dict[str, Any], frame: int, out: np.ndarray) -> None:
         """The [16, 512] feature window of a frame of a copy; rows outside the clip are zero."""
         clip = int(np.searchsorted(which["f0"], frame, side="right")) - 1
         i = frame - which["f0"][clip]
@@ -166,7 +165,7 @@ class Rows:
                 out[r] = which["rows"][a + min(max(k - 1, 0), n - 1)]
 
 
-def template_rois(work: Path) -> Array:
+def template_rois(work: Path) -> np.ndarray:
     """The rois of the decoded template, [poses, 320, 320, 3] uint8."""
     path = work / "template_crops.npy"
     if not path.exists():
@@ -194,7 +193,7 @@ class Pictures:
         self.meta, self.mouth = (np.concatenate([d[key] for d in loaded]) for key in ("meta", "mouth"))
         self.usable = np.flatnonzero([self.rows is None or self.rows.copies[c]["usable"][f] for c, f, _ in self.meta])
 
-    def picture(self, i: int) -> Array:
+    def picture(self, i: int) -> np.ndarray:
         chunk = len(self.images[0])
         return self.images[i // chunk][i % chunk]
 
@@ -236,7 +235,7 @@ class Windows:
 
     def __init__(self, rng: np.random.Generator, rows: Rows) -> None:
         self.rng, self.rows = rng, rows
-        self.pools: list[tuple[dict[str, Any], list[Array]]] = []
+        self.pools: list[tuple[dict[str, Any], list[np.ndarray]]] = []
         for c in rows.copies.values():
             t, ok = c["track"], c["usable"]
             kinds = (ok, ok & (t[:, 3] > 0.4), ok & (np.abs(t).sum(1) <= 0.02), ok & ((t[:, 4] > 0.4) | (t[:, 2] > 0.6)))

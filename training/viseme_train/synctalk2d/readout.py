@@ -108,7 +108,10 @@ def predict(wave: np.ndarray, encoder: AudioEncoder, readout: Readout) -> tuple[
 def measure(items: Sequence[Utterance], encoder: AudioEncoder, readout: Readout, snr: float | None = None, seed: int = 3) -> dict[str, float]:
     """Figures of a pack's quality, read by the window head instead of from pixels."""
     rng = np.random.default_rng(seed)
-    truth, guess, speech, rows = [], [], [], []
+    truth: list[np.ndarray] = []
+    guess: list[np.ndarray] = []
+    speech: list[np.ndarray] = []
+    rows: list[np.ndarray] = []
     counts = np.zeros(4)
     for u in items:
         voice = u.wave16k * 0.5 / np.abs(u.wave16k).max()
@@ -119,7 +122,8 @@ def measure(items: Sequence[Utterance], encoder: AudioEncoder, readout: Readout,
         track = mouth_model.track(phones, len(wave))
         out, r = predict(wave, encoder, readout)
         spoken = mouth_model.classes(phones, len(wave)) != 0
-        truth.append(track), guess.append(out), rows.append(r), speech.append(spoken)
+        for kept, values in ((truth, track), (guess, out), (rows, r), (speech, spoken)):
+            kept.append(values)
         counts += metrics.closures(mouth_model.aperture(out), mouth_model.aperture(track), spoken, phones, closed=0.10, clearly_open=0.15)
     t, g, s = np.concatenate(truth), np.concatenate(guess), np.concatenate(speech)
     ta, ga = mouth_model.aperture(t), mouth_model.aperture(g)

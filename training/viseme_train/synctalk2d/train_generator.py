@@ -152,7 +152,8 @@ def train(rank: int, workers: int, settings: Config, run: Run, shape_loss: Shape
     focus = focus_mask(s, device)
 
     def audio_step() -> torch.Tensor:
-        assert windows and teacher
+        assert windows
+        assert teacher
         audio, mouth = (t.to(device) for t in windows.batch(phase.batch))
         cells = teacher.bottlenecks[torch.from_numpy(rng.integers(len(teacher.bottlenecks), size=len(mouth)))]
         with torch.autocast(device.type, torch.bfloat16):
