@@ -16,9 +16,9 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from viseme_train.synctalk2d import generator
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "training"))
-import generator  # noqa: E402
 
 
 def layers(network: torch.nn.Module) -> list[tuple[torch.nn.Conv2d, torch.nn.BatchNorm2d | None]]:

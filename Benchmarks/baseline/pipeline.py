@@ -1,7 +1,7 @@
 """The straightforward Python pipeline that Viseme is compared with: librosa, ONNX Runtime or PyTorch, OpenCV, ffmpeg.
 
 The same pack, the same frames, the same encoder settings as `viseme render`; written as one would write it, following
-Tests/Fixtures/reference.py. Usage: pipeline.py [--torch [--checkpoint FILE]] PACK AUDIO OUT.mp4 [THREADS]. Prints what it used, as JSON.
+training/viseme_train/reference.py. Usage: pipeline.py [--torch [--checkpoint FILE]] PACK AUDIO OUT.mp4 [THREADS]. Prints what it used, as JSON.
 """
 
 import argparse
@@ -9,14 +9,12 @@ import json
 import os
 import resource
 import subprocess
-import sys
 from pathlib import Path
 
 import librosa
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Tests" / "Fixtures"))
-import reference  # noqa: E402
+from viseme_train import reference
 
 
 def onnx_model(path: Path, threads: int):
@@ -39,8 +37,7 @@ def checkpoint_model(path: Path, threads: int):
     """The generator as it was trained, batch normalisation and all."""
     import torch
 
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
-    import generator
+    from viseme_train.synctalk2d import generator
 
     if threads:
         torch.set_num_threads(threads)

@@ -10,7 +10,6 @@ face: sounds are sums of harmonics and noise, pictures are gradients, noise and 
 import hashlib
 import json
 import shutil
-import sys
 import wave
 from pathlib import Path
 
@@ -21,8 +20,7 @@ import onnx
 import scipy
 from onnx import TensorProto, helper, numpy_helper
 
-sys.path.insert(0, str(Path(__file__).parent))
-import reference
+from viseme_train import reference
 
 SEED = 20250727
 TESTS = Path(__file__).resolve().parent.parent

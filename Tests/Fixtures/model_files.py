@@ -1,6 +1,6 @@
 """Makes the model files of the tests: one narrow generator as PyTorch, ONNX and Core ML, and what it must compute.
 
-    python Tests/Fixtures/model_files.py       needs Tests/Fixtures/requirements.txt
+    python Tests/Fixtures/model_files.py       needs Tests/Fixtures/requirements.txt and viseme_train
 
 It writes Tests/VisemeModelsTests/Golden. The network has the real names, ranks, layers and input sizes, with channels
 (2, 4, 8, 16, 32) instead of (32, 64, 128, 256, 512). Everything is seeded; running it again gives the same files.
@@ -24,10 +24,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-TESTS = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TESTS.parent / "training"))
-import generator
+from viseme_train.synctalk2d import generator
 
+TESTS = Path(__file__).resolve().parent.parent
 GOLDEN = TESTS / "VisemeModelsTests" / "Golden"
 SEED = 20260316
 CHANNELS = (2, 4, 8, 16, 32)

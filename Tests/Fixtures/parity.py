@@ -3,7 +3,7 @@
     python Tests/Fixtures/parity.py --golden             write the golden rows and frames that the Swift tests compare with
     python Tests/Fixtures/parity.py --viseme BINARY      run both pipelines now and compare (`make parity`)
 
-The reference is reference.py (librosa, OpenCV) with the PyTorch models of training/checkpoints/robin; a checkpoint that is
+The reference is viseme_train/reference.py (librosa, OpenCV) with the PyTorch models of training/checkpoints/robin; a checkpoint that is
 not the one that avatar.json names is an error. `--onnx` runs the pack's ONNX files with Python's ONNX Runtime instead, for
 packs without a checkpoint. Bars: feature rows max|difference| <= 1e-3, PSNR inside the crop square >= 45 dB in every frame.
 """
@@ -12,16 +12,16 @@ import argparse
 import hashlib
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import cv2
+import librosa
 import numpy as np
 import soundfile
 import soxr
 
-import reference
+from viseme_train import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINTS = ROOT / "training" / "checkpoints" / "robin"
@@ -46,9 +46,7 @@ def speech(path: Path) -> np.ndarray:
 def torch_models(manifest):
     import torch
 
-    sys.path.insert(0, str(ROOT / "training"))
-    import audio_encoder
-    import generator
+    from viseme_train.synctalk2d import audio_encoder, generator
 
     named = manifest["provenance"]["checkpoints"]
     paths = {name: CHECKPOINTS / name for name in named}
@@ -151,7 +149,7 @@ def write_golden(pack: Path, use_onnx: bool):
         "frames": total,
         "rows": len(rows),
         "squares": [square for _, square in results],
-        "madeWith": f"{runtime}, librosa {reference.librosa.__version__}, OpenCV {cv2.__version__}",
+        "madeWith": f"{runtime}, librosa {librosa.__version__}, OpenCV {cv2.__version__}",
     }
     (GOLDEN / "parity.json").write_text(json.dumps(facts, indent=1) + "\n")
     size = sum(path.stat().st_size for path in GOLDEN.iterdir()) / 1e6

@@ -2,7 +2,7 @@
 
     python Tests/Fixtures/verdict_bars.py --viseme .build/release/viseme [--seeds 200]
 
-Needs torch only; nothing is kept. Prints a table and fails when a fresh network passes or a trained one is accused.
+Needs torch and viseme_train (training/); nothing is kept. Prints a table and fails when a fresh network passes or a trained one is accused.
 """
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ import argparse
 import collections
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "training"))
-import audio_encoder  # noqa: E402
-import generator  # noqa: E402
+from viseme_train.synctalk2d import audio_encoder, generator
 
 WIDTHS = {"full": generator.FULL, "mobile": generator.MOBILE}
 

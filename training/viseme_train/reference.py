@@ -1,34 +1,63 @@
-"""The plain Python reference: the numbers of a trained SyncTalk_2D-family model, written straightforwardly.
+"""The contract's arithmetic: the numbers of a trained SyncTalk_2D-family model, written straightforwardly.
 
-The Swift engine is compared with this file stage by stage. It favours obviousness over speed: librosa for the
-front end, OpenCV for images, one frame at a time. `training/` imports it too, so that training and rendering share one
-definition.
+Training and measuring use it, and the Swift engine is compared with it stage by stage (`Tests/Fixtures`). It favours obviousness
+over speed: librosa for the front end, OpenCV for images, one frame at a time.
 
 Shapes: mel [80, T]; windows [n, 80, 16]; feature rows F [n, 512]; audio rows A [n + 2, 512]; images HxWx3 uint8, BGR.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import librosa
 import numpy as np
 
-SAMPLE_RATE, HOP, N_FFT, MELS = 16000, 200, 800, 80
+
+@dataclass(frozen=True)
+class MelSettings:
+    """The numbers of a log-mel front end; the defaults are the contract's."""
+
+    sample_rate: int = 16000
+    hop: int = 200
+    fft: int = 800  # and the Hann window
+    bands: int = 80
+    low: float = 55
+    high: float = 7600
+    emphasis: float = 0.97
+    floor: float = 1e-5  # of the magnitude
+    reference_db: float = 20
+    range_db: float = 100
+    limit: float = 4  # levels are clipped to ± this
+
+
+CONTRACT = MelSettings()
+SAMPLE_RATE, HOP, N_FFT, MELS = CONTRACT.sample_rate, CONTRACT.hop, CONTRACT.fft, CONTRACT.bands
 MIN_SAMPLES = 3000  # fewer would give under 16 mel columns
 CROP, ROI, BORDER = 328, 320, 4
 MASK = (5, 5, 315, 310)  # x1, y1, x2, y2 inside the roi, ends exclusive
 SAMPLES_PER_FRAME = 640
 
-_basis = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=MELS, fmin=55, fmax=7600, dtype=np.float64)
+
+@lru_cache
+def mel_basis(settings: MelSettings = CONTRACT) -> np.ndarray:
+    """The filter bank on Slaney's scale, [bands, 1 + fft / 2] float64."""
+    return librosa.filters.mel(sr=settings.sample_rate, n_fft=settings.fft, n_mels=settings.bands, fmin=settings.low, fmax=settings.high, dtype=np.float64)
 
 
-def mel(wave: np.ndarray) -> np.ndarray:
-    """Mono float samples at 16 kHz -> normalised mel [80, T], T = 1 + floor(N / 200), float32."""
+def mel(wave: np.ndarray, settings: MelSettings = CONTRACT) -> np.ndarray:
+    """Mono float samples -> normalised mel [bands, T], T = 1 + floor(N / hop), float32."""
     wave = np.asarray(wave, dtype=np.float64)
     if len(wave) < MIN_SAMPLES:
         wave = np.pad(wave, (0, MIN_SAMPLES - len(wave)))
-    emphasised = np.append(wave[:1], wave[1:] - 0.97 * wave[:-1])
-    spectrum = librosa.stft(emphasised, n_fft=N_FFT, hop_length=HOP, win_length=N_FFT, pad_mode="constant")
-    level = 20 * np.log10(np.maximum(1e-5, _basis @ np.abs(spectrum))) - 20
-    return np.clip(8 * ((level + 100) / 100) - 4, -4, 4).astype(np.float32)
+    emphasised = np.append(wave[:1], wave[1:] - settings.emphasis * wave[:-1])
+    spectrum = librosa.stft(emphasised, n_fft=settings.fft, hop_length=settings.hop, win_length=settings.fft, pad_mode="constant")
+    level = 20 * np.log10(np.maximum(settings.floor, mel_basis(settings) @ np.abs(spectrum))) - settings.reference_db
+    limit = settings.limit
+    return np.clip(2 * limit * ((level + settings.range_db) / settings.range_db) - limit, -limit, limit).astype(np.float32)
 
 
 def window_count(columns: int) -> int:
@@ -71,7 +100,7 @@ def template_index(frame: int, count: int) -> int:
     return position if position < count else 2 * (count - 1) - position
 
 
-def crop328(frame: np.ndarray, square) -> np.ndarray:
+def crop328(frame: np.ndarray, square: Sequence[int]) -> np.ndarray:
     """The crop square [x1, y1, x2, y2) of a frame, resized to 328x328."""
     x1, y1, x2, y2 = square
     return cv2.resize(frame[y1:y2, x1:x2], (CROP, CROP), interpolation=cv2.INTER_CUBIC)
@@ -101,7 +130,7 @@ def to_bytes(output: np.ndarray) -> np.ndarray:
     return (output.transpose(1, 2, 0) * 255).astype(np.uint8)
 
 
-def paste(frame: np.ndarray, square, crop: np.ndarray, mouth: np.ndarray) -> np.ndarray:
+def paste(frame: np.ndarray, square: Sequence[int], crop: np.ndarray, mouth: np.ndarray) -> np.ndarray:
     """The generated 320x320 mouth inside the real 4-pixel border of the crop, back into a copy of the frame."""
     x1, y1, x2, y2 = square
     whole = crop.copy()

@@ -2,14 +2,12 @@
 
     python speech.py [--jobs 2]
 
-writes one `corpus/<id>.npz` an utterance under $VISEME_TRAINING_WORK (default training/work) with `wave` (int16, 16 kHz),
-`phones` ([n, 3]: canonical index, start, end in seconds) and what it is; `corpus.load` reads them. Held out of training:
+writes `corpus.json` and one `corpus/<id>.npz` an utterance into the work folder; `viseme_train.corpus` reads them. Held out of training:
 the voices flite rms (natural), festival ked (diphone) and every espeak variant f4, and every tenth sentence.
 """
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import hashlib
 import json
@@ -19,13 +17,16 @@ import random
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
+from dataset import SETTINGS
 
-from phonemes import expand, from_arpabet, from_ipa, from_russian
+from viseme_train import config
+from viseme_train.checkpoint import replacing, save_text
+from viseme_train.phonemes import expand, from_arpabet, from_ipa, from_russian
 
-SEED = 20261122
 HERE = Path(__file__).resolve().parent
 RATE = 16000
 
@@ -40,11 +41,6 @@ DIALECTS = ["en", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en
 VARIANTS = ["m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f5", "klatt", "klatt2", "klatt3", "klatt4",
             "Annie", "linda", "Andrea", "steph", "Alex", "Mike", "victor", "travis", "zac", "michael", "adam", "Diogo",
             "aunty", "belinda", "anika", "caleb", "david", "Marco", "paul", "quincy", "sandro", "shelby", "Lee", "norbert"]
-
-
-def work() -> Path:
-    """The folder for everything that can be made again."""
-    return Path(os.environ.get("VISEME_TRAINING_WORK", HERE / "work"))
 
 
 def grammar(count: int, rng: random.Random) -> list[str]:
@@ -63,7 +59,7 @@ def grammar(count: int, rng: random.Random) -> list[str]:
             "from time to time", "for the first time", "in front of the shop", "to our great surprise"]
     forms = ["{who} {did} {what} {when}.", "{when}, {who} {did} {what}.", "Was it {who} that {did} {what}?",
              "{who} {did} {what}, but {who2} {did2} {what2}.", "Maybe {who} {did} {what} {when}.", "I am told that {who} {did} {what}."]
-    out = []
+    out: list[str] = []
     while len(out) < count:
         text = rng.choice(forms).format(who=rng.choice(who), did=rng.choice(did), what=rng.choice(what), when=rng.choice(when),
                                         who2=rng.choice(who), did2=rng.choice(did), what2=rng.choice(what))
@@ -73,28 +69,29 @@ def grammar(count: int, rng: random.Random) -> list[str]:
     return out
 
 
-def sentences() -> dict[str, list[str]]:
+def sentences(seed: int) -> dict[str, list[str]]:
     """All sentences by language; every tenth (index % 10 == 7) is held out."""
     out = {}
     for language in ("en", "de", "es", "fr", "it", "ru"):
         lines = (HERE / "sentences" / f"{language}.txt").read_text(encoding="utf-8").splitlines()
         out[language] = [line.strip() for line in lines if line.strip()]
-    out["en"] += grammar(130, random.Random(SEED))
+    out["en"] += grammar(130, random.Random(seed))
     return out
 
 
-def plan() -> list[dict]:
+def plan(seed: int) -> list[dict[str, Any]]:
     """Every utterance of the corpus with its voice, parameters and split, in a fixed order."""
-    rng = random.Random(SEED + 1)
-    jobs: list[dict] = []
+    rng = random.Random(seed + 1)
+    texts = sentences(seed)
+    jobs: list[dict[str, Any]] = []
 
-    def add(text: str, held: bool, engine: str, voice: str, language: str = "en", voice_held: bool = False, **parameters):
+    def add(text: str, held: bool, engine: str, voice: str, language: str = "en", voice_held: bool = False, **parameters: float) -> None:
         split = "heldout_voice" if voice_held else "heldout_sentence" if held else "train"
         key = json.dumps([engine, voice, text, parameters], sort_keys=True)
-        jobs.append(dict(id=f"{engine}-{hashlib.sha1(key.encode()).hexdigest()[:12]}", text=text, engine=engine, voice=voice,
+        jobs.append(dict(id=f"{engine}-{hashlib.sha1(key.encode()).hexdigest()[:12]}", text=text, engine=engine, voice=voice, natural=voice in NATURAL,
                          language=language, split=split, unseen_text=held, parameters=parameters))
 
-    for i, text in enumerate(sentences()["en"]):
+    for i, text in enumerate(texts["en"]):
         held = i % 10 == 7
         for voice in FLITE:
             add(text, held, "flite", voice, stretch=round(rng.uniform(0.85, 1.2), 2))
@@ -112,22 +109,25 @@ def plan() -> list[dict]:
                 add(text, held, "festival", voice, voice_held=True)
             add(text, held, "espeak", f"{rng.choice(DIALECTS[:2])}+f4", voice_held=True, rate=160, pitch=50, range=50)
     for language in ("de", "es", "fr", "it"):
-        for i, text in enumerate(sentences()[language]):
+        for i, text in enumerate(texts[language]):
             held = i % 10 == 7
             for _ in range(5):
                 add(text, held, "espeak", f"{language}+{rng.choice(VARIANTS)}", language, rate=rng.randint(125, 205),
                     pitch=rng.randint(25, 75), range=rng.randint(30, 70))
             if held:
                 add(text, held, "espeak", f"{language}+f4", language, voice_held=True, rate=160, pitch=50, range=50)
-    for text in sentences()["ru"]:
+    for text in texts["ru"]:
         add(text, False, "festival", "nsh", "ru")
     return jobs
 
 
-# --- engines: text → (wave float32, rate, [(canonical names, start, end)]) ---
+# --- engines ---
+
+#: Wave float32, rate, [(canonical names, start, end)].
+Spoken = tuple[np.ndarray, int, list[tuple[list[str], float, float]]]
 
 
-def flite(text: str, voice: str, stretch: float, folder: str):
+def flite(text: str, voice: str, stretch: float, folder: str) -> Spoken:
     path = os.path.join(folder, "flite.wav")
     out = subprocess.run(["flite", "-voice", voice, "--setf", f"duration_stretch={stretch}", "-psdur", "-t", text, "-o", path],
                          check=True, capture_output=True, text=True).stdout
@@ -140,7 +140,7 @@ def flite(text: str, voice: str, stretch: float, folder: str):
     return wave, rate, phones
 
 
-def festival(items: list[dict], folder: str) -> list:
+def festival(items: list[dict[str, Any]], folder: str) -> list[Spoken]:
     """A batch with one start of festival: its voices take a second to load."""
     names = {**FESTIVAL, **FESTIVAL_HELD_OUT, **RUSSIAN}
     lines = []
@@ -177,7 +177,7 @@ class _Event(ctypes.Structure):
 class Espeak:
     """espeak-ng through its C library: the only way to the times of its phonemes."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lib = ctypes.CDLL("libespeak-ng.so.1")
         self.rate = self.lib.espeak_Initialize(2, 500, None, 1 | 2)
         if self.rate <= 0:
@@ -188,7 +188,7 @@ class Espeak:
         self._callback = prototype(self._receive)
         self.lib.espeak_SetSynthCallback(self._callback)
 
-    def _receive(self, samples, count, events):
+    def _receive(self, samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
             self.pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
         i = 0
@@ -199,7 +199,7 @@ class Espeak:
             i += 1
         return 0
 
-    def speak(self, text: str, voice: str, rate: int, pitch: int, range: int):
+    def speak(self, text: str, voice: str, rate: int, pitch: int, range: int) -> Spoken:
         if self.lib.espeak_SetVoiceByName(voice.encode()) != 0:
             raise RuntimeError(f"espeak-ng has no voice {voice!r}")
         for parameter, value in ((1, rate), (3, pitch), (4, range)):
@@ -220,31 +220,31 @@ class Espeak:
         return wave, self.rate, phones
 
 
-def _save(path: Path, job: dict, wave: np.ndarray, rate: int, phones: list) -> None:
+def _save(path: Path, job: dict[str, Any], spoken: Spoken) -> None:
     import librosa
 
+    wave, rate, phones = spoken
     if rate != RATE:
         wave = librosa.resample(wave, orig_sr=rate, target_sr=RATE, res_type="soxr_hq")
     flat = [p for names, start, end in phones for p in expand(names, start, end)]
     total = len(wave) / RATE
     flat = [(i, min(s, total), min(e, total)) for i, s, e in flat]
     pcm = np.clip(np.round(wave * 32767), -32768, 32767).astype(np.int16)
-    scratch = path.with_suffix(".part.npz")
-    np.savez(scratch, wave=pcm, phones=np.array(flat, np.float64), job=json.dumps(job))
-    os.replace(scratch, path)
+    with replacing(path) as scratch:
+        np.savez(scratch, wave=pcm, phones=np.array(flat, np.float64), job=json.dumps(job))
 
 
 _ESPEAK: Espeak | None = None
 
 
-def _make(batch: list[dict]) -> int:
+def _make(task: tuple[Path, list[dict[str, Any]]]) -> int:
     global _ESPEAK
-    root = work() / "corpus"
+    root, batch = task
     batch = [job for job in batch if not (root / f"{job['id']}.npz").exists()]
     with tempfile.TemporaryDirectory() as folder:
         if batch and batch[0]["engine"] == "festival":
             for job, result in zip(batch, festival(batch, folder)):
-                _save(root / f"{job['id']}.npz", job, *result)
+                _save(root / f"{job['id']}.npz", job, result)
             return len(batch)
         for job in batch:
             if job["engine"] == "flite":
@@ -252,26 +252,26 @@ def _make(batch: list[dict]) -> int:
             else:
                 _ESPEAK = _ESPEAK or Espeak()
                 result = _ESPEAK.speak(job["text"], job["voice"], **job["parameters"])
-            _save(root / f"{job['id']}.npz", job, *result)
+            _save(root / f"{job['id']}.npz", job, result)
     return len(batch)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = config.parser(__doc__, SETTINGS)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
-    root = work() / "corpus"
-    root.mkdir(parents=True, exist_ok=True)
-    jobs = plan()
+    settings = config.chosen(arguments)
+    root = settings.work / "corpus"
+    jobs = plan(settings.corpus_seed)
     by_engine = {e: [j for j in jobs if j["engine"] == e] for e in ("espeak", "flite", "festival")}
-    batches = [group[i:i + 20] for group in by_engine.values() for i in range(0, len(group), 20)]
+    batches = [(root, group[i:i + 20]) for group in by_engine.values() for i in range(0, len(group), 20)]
     done = 0
     with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
         for i, count in enumerate(pool.imap_unordered(_make, batches)):
             done += count
             if i % 10 == 9:
                 print(f"{i + 1}/{len(batches)} batches, {done} made", flush=True)
-    (work() / "corpus.json").write_text(json.dumps(jobs, ensure_ascii=False, indent=0))
+    save_text(json.dumps(jobs, ensure_ascii=False, indent=0), settings.work / "corpus.json")
     print(f"{len(jobs)} utterances in {root}")
 
 

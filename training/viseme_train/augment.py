@@ -1,31 +1,31 @@
 """Augmented copies of the corpus as mels, computed once, so that training reads arrays only.
 
-    python augment.py [--jobs 2]
+    python -m viseme_train.augment --config RECIPE.toml [--jobs 2]
 
 Copy 0 changes the level only; the others go through speed and pitch, room, band limit, tilt, compression, codec, noise.
-From copy 3 on there are the natural voices only, each utterance as somebody else would say it (`revoice`).
+The last copies hold the natural voices only, each utterance as somebody else would say it (`revoice`).
 All have silence around them. Every copy also holds clips without speech (digital silence, noise, hum) whose mouth is closed.
 A level change of g dB is a shift of the mel by 0.08·g, so training varies the level again, at no cost.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 import zlib
+from multiprocessing.pool import Pool
+from pathlib import Path
 
 import numpy as np
 from scipy import signal
 
-import mouth as mouth_model
-from corpus import Utterance, load, reference
-from phonemes import Phone
-from speech import NATURAL, work
+from viseme_train import config, corpus, reference
+from viseme_train import mouth as mouth_model
+from viseme_train.checkpoint import replacing
+from viseme_train.config import AugmentSettings
+from viseme_train.corpus import Utterance
+from viseme_train.phonemes import Phone
 
-SEED = 7
-QUIET_CLIPS = 60
-COPIES, REVOICED = 3, 3
 #: Smooth curves over the mel bands.
 TIMBRE = np.cos(np.pi * np.arange(1, 7)[:, None] * (np.arange(80) + 0.5) / 80)
 
@@ -216,12 +216,17 @@ def vary(r: np.random.Generator, mel: np.ndarray, loud: float) -> np.ndarray:
     return np.clip(mel, -4, 4, out=mel).astype(np.float32)
 
 
-def copy(utterance: Utterance, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def still_columns(track: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Whether the mouth [frames, 7] is closed and at rest at mel columns, given by their numbers."""
+    return np.abs(track[np.minimum((columns / 3.2).astype(int), len(track) - 1)]).sum(1) < 0.02
+
+
+def copy(utterance: Utterance, number: int, settings: AugmentSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One augmented copy → mel [80, T] float32, mouth [frames, 7], phone classes [frames]."""
-    rng = np.random.default_rng([SEED, number, zlib.crc32(utterance.id.encode())])
+    rng = np.random.default_rng([settings.seed, number, zlib.crc32(utterance.id.encode())])
     wave, phones = utterance.wave16k.astype(np.float64), utterance.phones
     wave = wave / (np.abs(wave).max() + 1e-9) * 10 ** (-rng.uniform(0, 12) / 20)
-    if number >= COPIES:
+    if number >= settings.copies:
         wave = revoice(rng, wave)
     if number:
         wave, phones = speed(rng, wave, phones)
@@ -235,9 +240,9 @@ def copy(utterance: Utterance, number: int) -> tuple[np.ndarray, np.ndarray, np.
     return reference.mel(wave), mouth_model.track(phones, len(wave)), mouth_model.classes(phones, len(wave))
 
 
-def quiet(number: int, clip: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def quiet(number: int, clip: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A clip without speech: digital silence, noise or hum at −80…−30 dB; the mouth is at rest."""
-    rng = np.random.default_rng([SEED, number, clip, 99])
+    rng = np.random.default_rng([seed, number, clip, 99])
     count = 640 * 100
     level = 10 ** (rng.uniform(-80, -30) / 20)
     kind = clip % 6
@@ -250,42 +255,45 @@ def quiet(number: int, clip: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 _ITEMS: list[Utterance] = []
 
 
-def _init() -> None:
+def _init(work: Path) -> None:
     global _ITEMS
-    _ITEMS = load("train")
+    _ITEMS = corpus.load(work, "train")
 
 
-def _one(task: tuple[int, int]):
-    number, i = task
-    mel, track, phone = copy(_ITEMS[i], number) if i >= 0 else quiet(number, -1 - i)
+def _one(task: tuple[int, int, AugmentSettings]) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    number, i, settings = task
+    mel, track, phone = copy(_ITEMS[i], number, settings) if i >= 0 else quiet(number, -1 - i, settings.seed)
     return mel.T.astype(np.float16), track.astype(np.float16), phone.astype(np.uint8), i < 0
 
 
-def build(number: int, pool, natural: np.ndarray) -> None:
+def build(number: int, work: Path, settings: AugmentSettings, pool: Pool, natural: np.ndarray) -> None:
     """Writes shard `mels/<number>.npz` unless it exists; `natural` says of every utterance whether it sounds like a person."""
-    path = work() / "mels" / f"{number}.npz"
+    path = work / "mels" / f"{number}.npz"
     if path.exists():
         return
-    chosen = np.flatnonzero(natural) if number >= COPIES else np.arange(len(natural))
-    tasks = [(number, int(i)) for i in chosen] + [(number, -1 - c) for c in range(QUIET_CLIPS)]
+    chosen = np.flatnonzero(natural) if number >= settings.copies else np.arange(len(natural))
+    tasks = [(number, int(i), settings) for i in chosen] + [(number, -1 - c, settings) for c in range(settings.quiet_clips)]
     mels, tracks, phones, silent = zip(*pool.imap(_one, tasks, chunksize=16))
-    scratch = path.with_suffix(".part.npz")
-    np.savez(scratch, mel=np.concatenate(mels), track=np.concatenate(tracks), phone=np.concatenate(phones),
-             columns=np.array([len(m) for m in mels]), frames=np.array([len(t) for t in tracks]), quiet=np.array(silent),
-             natural=np.append(natural[chosen], np.zeros(QUIET_CLIPS, bool)))
-    os.replace(scratch, path)
+    with replacing(path) as scratch:
+        np.savez(scratch, mel=np.concatenate(mels), track=np.concatenate(tracks), phone=np.concatenate(phones),
+                 columns=np.array([len(m) for m in mels]), frames=np.array([len(t) for t in tracks]), quiet=np.array(silent),
+                 natural=np.append(natural[chosen], np.zeros(settings.quiet_clips, bool)))
     print(f"{path}: {len(tasks)} clips, {sum(map(len, tracks)) / 1500:.1f} minutes", flush=True)
 
 
+def build_all(work: Path, settings: AugmentSettings, jobs: int) -> None:
+    natural = np.array([u.natural for u in corpus.load(work, "train")])
+    with multiprocessing.get_context("spawn").Pool(jobs, _init, (work,)) as pool:
+        for number in range(settings.copies + settings.revoiced):
+            build(number, work, settings, pool, natural)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = config.parser(__doc__)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
-    (work() / "mels").mkdir(parents=True, exist_ok=True)
-    natural = np.array([u.voice in NATURAL for u in load("train")])
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs, _init) as pool:
-        for number in range(COPIES + REVOICED):
-            build(number, pool, natural)
+    settings = config.chosen(arguments)
+    build_all(settings.work, settings.augment, arguments.jobs)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ lower lids and the nose bridge.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -46,7 +46,7 @@ class Pose:
 def template_pose(k: int, n: int = LOOP_FRAMES) -> Pose:
     """The silent loop. Still at both ends, so that ping-pong playback has no jerk."""
     u = k / (n - 1)
-    s = lambda cycles, phase=0.0: math.sin(2 * math.pi * (cycles * u + phase))
+    lambda cycles, phase=0.0: math.sin(2 * math.pi * (cycles * u + phase))
     c = lambda cycles: math.cos(math.pi * cycles * u)          # zero speed at u = 0 and 1
     t = k / FPS
     blink = 0.0
@@ -728,10 +728,15 @@ VISEMES = {                      # jaw, width, round, close, tuck, teeth, tongue
 }
 
 if __name__ == "__main__":
-    import os, time
+    import time
+
     import cv2
-    out = os.environ.get("VISEME_TRAINING_WORK", "training/work")
-    os.makedirs(out, exist_ok=True)
+    import dataset
+
+    from viseme_train import config
+
+    out = config.load(dataset.SETTINGS).work
+    out.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(f"{out}/robin-frame.png", render(template_pose(0), REST))
     cv2.imwrite(f"{out}/robin-speaking.png", render(template_pose(200), VISEMES["eh"]))
     tiles = []

@@ -24,7 +24,7 @@ LAYERS = [
 class Conv(nn.Module):
     """Convolution with bias, batch norm, an optional residual added before the ReLU."""
 
-    def __init__(self, cin: int, cout: int, kernel: int, stride: tuple[int, int], padding: int, residual: bool):
+    def __init__(self, cin: int, cout: int, kernel: int, stride: tuple[int, int], padding: int, residual: bool) -> None:
         super().__init__()
         self.conv_block = nn.Sequential(nn.Conv2d(cin, cout, kernel, stride, padding), nn.BatchNorm2d(cout))
         self.residual = residual
@@ -37,7 +37,7 @@ class Conv(nn.Module):
 class AudioEncoder(nn.Sequential):
     """Thirteen layers; named by their number."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(*[Conv(*layer) for layer in LAYERS])
         assert len(self.state_dict()) == 91
         assert sum(p.numel() for p in self.parameters()) == 2_812_672

@@ -7,9 +7,12 @@ Gaussian and read at the frame centres (k + 0.5) / 25 s, because frame k shows t
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from phonemes import CANONICAL, INDEX, Phone
+from viseme_train.phonemes import CANONICAL, INDEX, Phone
+from viseme_train.reference import frame_count
 
 FPS = 25
 #: jaw 0…1, width −1…1, the others 0…1; all zero is rest with closed lips; close = 1 means an aperture of exactly zero.
@@ -113,11 +116,6 @@ def curves(phones: list[Phone], duration: float) -> np.ndarray:
     return np.stack(smooth, axis=1)
 
 
-def frame_count(samples: int) -> int:
-    """Video frames of a 16 kHz signal: ceil(samples / 640)."""
-    return -(-samples // 640)
-
-
 def track(phones: list[Phone], samples: int) -> np.ndarray:
     """Mouth parameters at the frame centres, [ceil(samples/640), 7] float32; times in seconds of the 16 kHz signal."""
     duration = samples / 16000 + 0.05
@@ -142,6 +140,6 @@ def classes(phones: list[Phone], samples: int) -> np.ndarray:
     return out
 
 
-def aperture(mouth: np.ndarray) -> np.ndarray:
-    """Lip opening that the parameters mean: jaw · (1 − close), [..., 7] → [...]."""
+def aperture(mouth: Any) -> Any:
+    """Lip opening that the parameters mean: jaw · (1 − close), [..., 7] → [...], of NumPy or torch."""
     return mouth[..., 0] * (1 - mouth[..., 3])

@@ -8,59 +8,62 @@ template pose. Contact sheets go to $VISEME_TRAINING_WORK/quality.
 """
 from __future__ import annotations
 
-import argparse
 import concurrent.futures
 import json
 import multiprocessing
-import platform
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
+import dataset
 import numpy as np
 import onnxruntime
-from scipy import signal
-
-import corpus
-import dataset
-import mouth as mouth_model
 import presenter
-from dataset import PACK, ROOT, reference, work
-from phonemes import BILABIALS
 
+from viseme_train import config, corpus, metrics, reference
+from viseme_train import mouth as mouth_model
+from viseme_train.config import Config
+from viseme_train.corpus import Utterance
+from viseme_train.phonemes import Phone
+
+ROOT = Path(__file__).resolve().parents[3]
 CLOSED = 1.5              # roi pixels: less opening than this is a closed mouth
-MOUTH_BOX = presenter.BOX
+Clip = dict[str, Any]
 
 
 class Engine:
-    def __init__(self, threads=1):
-        o = onnxruntime.SessionOptions()
-        o.intra_op_num_threads = threads
-        self.encoder = onnxruntime.InferenceSession(str(PACK / "audio_encoder.onnx"), o, providers=["CPUExecutionProvider"])
-        self.generator = onnxruntime.InferenceSession(str(PACK / "generator.onnx"), o, providers=["CPUExecutionProvider"])
-        self.rois = dataset.template_crops()[:, 4:324, 4:324]
+    """The pack, run as the contract says."""
 
-    def rows(self, wave):
+    def __init__(self, settings: Config) -> None:
+        o = onnxruntime.SessionOptions()
+        o.intra_op_num_threads = 1
+        self.encoder, self.generator = (onnxruntime.InferenceSession(str(settings.pack / name), o, providers=["CPUExecutionProvider"])
+                                        for name in ("audio_encoder.onnx", "generator.onnx"))
+        self.rois = dataset.template_crops(settings)[:, 4:324, 4:324]
+
+    def rows(self, wave: np.ndarray) -> np.ndarray:
         windows = reference.windows(reference.mel(wave))
         return reference.audio_rows(np.concatenate([self.encoder.run(None, {"mel": np.ascontiguousarray(windows[i:i + 64, None])})[0] for i in range(0, len(windows), 64)]))
 
-    def frame(self, rows, i, pose=None):
+    def frame(self, rows: np.ndarray, i: int, pose: int | None = None) -> np.ndarray:
         pose = reference.template_index(i, len(self.rois)) if pose is None else pose
         image = reference.generator_input(np.ascontiguousarray(self.rois[pose]))[None]
         return reference.to_bytes(self.generator.run(None, {"image": image, "audio": reference.feature_window(rows, i)[None]})[0][0])
 
-    def render(self, wave, keep=False):
+    def render(self, wave: np.ndarray, keep: bool = False) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
         """Measures (frames, 3), and the rois when kept."""
         rows = self.rows(wave)
-        frames = [self.frame(rows, i) for i in range(reference.frame_count(len(wave)))] if keep else None
-        it = frames if keep else (self.frame(rows, i) for i in range(reference.frame_count(len(wave))))
-        return np.array([presenter.measure(f) for f in it]), frames, rows
+        frames, measured = [], []
+        for i in range(reference.frame_count(len(wave))):
+            frame = self.frame(rows, i)
+            measured.append(presenter.measure(frame))
+            if keep:
+                frames.append(frame)
+        return np.array(measured), frames, rows
 
 
-def r(a, b):
-    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 1e-9 and b.std() > 1e-9 else float("nan")
-
-
-def best(clips, column, speech_only=False):
+def best(clips: Sequence[Clip], column: int, speech_only: bool = False) -> tuple[float, int]:
     """(r, lag) of rendered against true over all clips, the lag of -1, 0, 1 that fits best; positive: the picture is late."""
     found = []
     for lag in (-1, 0, 1):
@@ -70,24 +73,13 @@ def best(clips, column, speech_only=False):
             n = len(x)
             k = np.arange(max(0, -lag), n - max(0, lag))
             k = k[s[k]] if speech_only else k
-            a.append(x[k + lag]), b.append(y[k])
-        found.append((r(np.concatenate(a), np.concatenate(b)), lag))
+            a.append(x[k + lag])
+            b.append(y[k])
+        found.append((metrics.correlation(np.concatenate(a), np.concatenate(b)), lag))
     return max(found)
 
 
-def ssim(a, b):
-    a, b = (cv2.cvtColor(x, cv2.COLOR_BGR2GRAY).astype(np.float32) for x in (a, b))
-    g = lambda x: cv2.GaussianBlur(x, (11, 11), 1.5)
-    ma, mb = g(a), g(b)
-    va, vb, vab = g(a * a) - ma * ma, g(b * b) - mb * mb, g(a * b) - ma * mb
-    return float((((2 * ma * mb + 6.5025) * (2 * vab + 58.5225)) / ((ma * ma + mb * mb + 6.5025) * (va + vb + 58.5225))).mean())
-
-
-def psnr(a, b):
-    return float(10 * np.log10(255 ** 2 / max(1e-9, ((a.astype(np.float32) - b) ** 2).mean())))
-
-
-def speech_clip(u, snr=None, rng=None):
+def speech_clip(u: Utterance, snr: float | None, rng: np.random.Generator) -> tuple[np.ndarray, list[Phone]]:
     voice = u.wave16k * (.5 / np.abs(u.wave16k).max())
     wave = np.concatenate([np.zeros(6400), voice, np.zeros(6400)])
     phones = [(i, s + .4, e + .4) for i, s, e in u.phones]
@@ -96,9 +88,9 @@ def speech_clip(u, snr=None, rng=None):
     return wave, phones
 
 
-def run_clips(engine, items, snr=None, pictures=True):
+def run_clips(settings: Config, items: Sequence[Utterance], snr: float | None = None, pictures: bool = True) -> list[Clip]:
     """Renders and measures; without `pictures` neither frames nor the drawn truth are kept (noise does not change the truth)."""
-    engine = engine or Engine()
+    engine = Engine(settings)
     rng = np.random.default_rng(3)
     out = []
     for u in items:
@@ -110,80 +102,49 @@ def run_clips(engine, items, snr=None, pictures=True):
             drawn = dataset.drawn_roi(reference.template_index(i, presenter.LOOP_FRAMES), track[i])
             true.append(presenter.measure(drawn))
             if pictures and i % 3 == 0:
-                scores.append((psnr(frames[i], drawn), ssim(frames[i], drawn)))
+                scores.append((metrics.psnr(frames[i], drawn), metrics.ssim(frames[i], drawn)))
         out.append(dict(rendered=rendered, true=np.array(true), speech=mouth_model.classes(phones, len(wave)) != 0, phones=phones, rows=rows,
                         scores=np.array(scores), frames=frames, track=track, id=u.id))
     return out
 
 
-def closures(clips):
-    """(found share, false share)."""
-    found = total = false = open_ = 0
-    for c in clips:
-        a, t = c["rendered"][:, 0], c["true"][:, 0]
-        for i, s, e in c["phones"]:
-            if i in BILABIALS:
-                k = int((s + e) / 2 * 25)
-                total += 1
-                found += a[max(0, k - 1):k + 2].min() < CLOSED
-        near = np.minimum(np.minimum(t, np.roll(t, 1)), np.roll(t, -1))
-        where = c["speech"] & (near >= 3 * CLOSED)
-        false += int(((a < CLOSED) & where).sum())
-        open_ += int(where.sum())
-    return found / max(1, total), false / max(1, open_), total
+def closures(clips: Sequence[Clip]) -> tuple[float, float, int]:
+    """(share of bilabials found closed, share of false closures, bilabials)."""
+    counts = sum((metrics.closures(c["rendered"][:, 0], c["true"][:, 0], c["speech"], c["phones"], CLOSED, 3 * CLOSED) for c in clips), np.zeros(4, int))
+    return counts[0] / max(1, counts[1]), counts[2] / max(1, counts[3]), int(counts[1])
 
 
-def box(f):
-    x1, y1, x2, y2 = MOUTH_BOX
+def box(f: np.ndarray) -> np.ndarray:
+    x1, y1, x2, y2 = presenter.BOX
     return f[y1:y2, x1:x2].astype(np.float32)
 
 
-def motion(frames):
+def motion(frames: Sequence[np.ndarray]) -> float:
     return float(np.mean([np.abs(box(a) - box(b)).mean() for a, b in zip(frames, frames[1:])]))
 
 
-def silence(wave):
-    engine = Engine()
+def silence(settings: Config, wave: np.ndarray) -> tuple[np.ndarray, float, float]:
+    engine = Engine(settings)
     measured, frames, _ = engine.render(wave, keep=True)
     own = [engine.rois[reference.template_index(i, len(engine.rois))] for i in range(len(frames))]
     return measured[:, 0], motion(frames), motion(own)
 
 
-def level(path, gain):
-    """Apertures of a human clip at a gain."""
+def recording(path: Path) -> np.ndarray:
     import soundfile
-    return Engine().render(soundfile.read(path)[0] * gain)[0][:, 0]
 
-
-def human(path, a):
-    import soundfile
     wave, rate = soundfile.read(path)
-    assert rate == 16000 and wave.ndim == 1
-    band = signal.sosfiltfilt(signal.butter(4, [300, 3000], "bandpass", fs=16000, output="sos"), wave)
-    power = np.array([np.mean(band[k * 640:(k + 1) * 640] ** 2) for k in range(len(a[1.0]))])
-    loud = 10 * np.log10(power + 1e-10)
-    loud = np.maximum(loud, loud.max() - 60)
-    quiet = np.append(loud < loud.max() - 35, False)
-    core, run = np.zeros(len(loud), bool), 0
-    for k, q in enumerate(quiet):
-        if q:
-            run += 1
-            continue
-        if run > 10:
-            core[k - run + 3:k - 3] = True
-        run = 0
-    shut = a[1.0] < .1 * np.percentile(a[1.0], 98)
-    lags = {lag: r(np.roll(a[1.0], -lag), loud) for lag in (-1, 0, 1)}
-    return dict(loudness=max(lags.values()), pauses=float(shut[core].mean()), cores=int(core.sum()), loud=float(shut[loud > np.percentile(loud, 75)].mean()),
-                gain3=r(a[.3], a[1.0]), gain1=r(a[.1], a[1.0]))
+    if rate != 16000 or wave.ndim != 1:
+        raise SystemExit(f"{path}: {rate} Hz, shape {wave.shape}; a 16 kHz mono recording is wanted")
+    return wave
 
 
-def rank(rows, share=.99):
-    values = np.linalg.eigvalsh(np.cov(rows.T))[::-1]
-    return int(np.searchsorted(np.cumsum(values) / values.sum(), share) + 1)
+def level(settings: Config, path: Path, gain: float) -> np.ndarray:
+    """Apertures of a human clip at a gain."""
+    return Engine(settings).render(recording(path) * gain)[0][:, 0]
 
 
-def sheet(clip, path, start, count=10, step=2):
+def sheet(clip: Clip, path: Path, start: int, count: int = 10, step: int = 2) -> None:
     columns = []
     for i in range(start, min(start + count * step, len(clip["frames"])), step):
         drawn = dataset.drawn_roi(reference.template_index(i, presenter.LOOP_FRAMES), clip["track"][i])
@@ -191,12 +152,12 @@ def sheet(clip, path, start, count=10, step=2):
     cv2.imwrite(str(path), cv2.resize(np.concatenate(columns, 1), None, fx=.6, fy=.6, interpolation=cv2.INTER_AREA))
 
 
-def portrait(engine, clip, path):
+def portrait(settings: Config, clip: Clip, path: Path) -> None:
     """The picture of the README: a rendered frame and a strip of moments, at most 300 KB."""
     opening = clip["rendered"][:, 0]
-    frames, squares = dataset.template_frames(), dataset.squares()
+    frames, squares = dataset.template_frames(settings), dataset.squares(settings)
 
-    def whole(i):
+    def whole(i: int) -> np.ndarray:
         k = reference.template_index(i, len(frames))
         return reference.paste(frames[k], squares[k], reference.crop328(frames[k], squares[k]), clip["frames"][i])
 
@@ -214,29 +175,30 @@ def portrait(engine, clip, path):
             break
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--human", help="a 16 kHz mono recording of a person")
+def main() -> None:
+    p = config.parser(__doc__, dataset.SETTINGS)
+    p.add_argument("--human", type=Path, help="a 16 kHz mono recording of a person")
     p.add_argument("--quick", action="store_true")
     p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--clips", type=int, default=8, help="clips of each kind")
     a = p.parse_args()
+    settings = config.chosen(a)
     cv2.setNumThreads(1)
-    engine = Engine()
-    folder = work() / "quality"
+    engine = Engine(settings)
+    folder = settings.work / "quality"
     folder.mkdir(exist_ok=True)
-    unseen = corpus.load("heldout_sentence")
-    natural = [u for u in unseen if u.voice in ("slt", "awb", "slt-hts")]
-    rms = [u for u in corpus.load("heldout_voice") if u.voice == "rms" and u.unseen_text]
+    unseen = corpus.load(settings.work, "heldout_sentence")
+    natural = [u for u in unseen if u.natural]
+    rms = [u for u in corpus.load(settings.work, "heldout_voice") if u.voice == "rms" and u.unseen_text]
     k = 3 if a.quick else a.clips
     rng = np.random.default_rng(1)
     seconds = 6 if a.quick else 20
     quiet = {"digital silence": np.zeros(16000 * min(seconds, 8)), "noise at −60 dB": rng.standard_normal(16000 * seconds) * 1e-3}
     with concurrent.futures.ProcessPoolExecutor(a.jobs, multiprocessing.get_context("spawn")) as pool:
-        levels = {g: pool.submit(level, a.human, g) for g in (1.0, .3, .1)} if a.human else {}
-        parts = [pool.submit(run_clips, None, part) for part in (rms[:k], natural[:k])]
-        noisy_parts = [pool.submit(run_clips, None, part, 15, False) for part in (rms[:k], natural[:k])]
-        quiet_parts = {name: pool.submit(silence, wave) for name, wave in quiet.items()}
+        levels = {g: pool.submit(level, settings, a.human, g) for g in (1.0, .3, .1)} if a.human else {}
+        parts = [pool.submit(run_clips, settings, part) for part in (rms[:k], natural[:k])]
+        noisy_parts = [pool.submit(run_clips, settings, part, 15, False) for part in (rms[:k], natural[:k])]
+        quiet_parts = {name: pool.submit(silence, settings, wave) for name, wave in quiet.items()}
         voice, sentences = (part.result() for part in parts)
         noisy = [c for part in noisy_parts for c in part.result()]
         quiet_results = {name: part.result() for name, part in quiet_parts.items()}
@@ -244,9 +206,9 @@ def main():
     clips = voice + sentences
     for c, clean in zip(noisy, clips):
         c["true"] = clean["true"]
-    rows_table = []
+    rows_table: list[tuple[str, str, str, bool]] = []
 
-    def add(measure, bar, value, passed):
+    def add(measure: str, bar: str, value: str, passed: bool) -> None:
         rows_table.append((measure, bar, value, passed))
         print(f"{'ok  ' if passed else 'MISS'} {measure}: {value} ({bar})", flush=True)
 
@@ -272,13 +234,14 @@ def main():
         add(f"{name}: largest aperture", "≤ 5 % of speech", f"{100 * opening.max() / top:.1f} %", opening.max() <= .05 * top)
         add(f"{name}: mouth motion", "≤ the template's", f"{moved:.2f} against {own:.2f} grey levels a frame", moved <= own * 1.0)
     if a.human:
-        h = human(a.human, levels)
-        add("human clip: aperture follows 300–3000 Hz loudness", "r ≥ 0.65", f"{h['loudness']:.3f}", h["loudness"] >= .65)
-        add("human clip: closed in pause cores", "≥ 88 %", f"{100 * h['pauses']:.1f} % of {h['cores']} frames", h["pauses"] >= .88)
-        add("human clip: closed in loud frames", "≤ 8 %", f"{100 * h['loud']:.1f} %", h["loud"] <= .08)
-        add("human clip at gain 0.3", "r ≥ 0.97", f"{h['gain3']:.3f}", h["gain3"] >= .97)
-        add("human clip at gain 0.1", "r ≥ 0.93", f"{h['gain1']:.3f}", h["gain1"] >= .93)
-    directions = rank(np.concatenate([c["rows"] for c in clips]))
+        h = metrics.recording(recording(a.human), levels[1.0])
+        follows = {g: metrics.correlation(levels[g], levels[1.0]) for g in (.3, .1)}
+        add("human clip: aperture follows 300–3000 Hz loudness", "r ≥ 0.65", f"{h['loudness r']:.3f}", h["loudness r"] >= .65)
+        add("human clip: closed in pause cores", "≥ 88 %", f"{100 * h['closed in pauses']:.1f} % of {h['pause frames']} frames", h["closed in pauses"] >= .88)
+        add("human clip: closed in loud frames", "≤ 8 %", f"{100 * h['closed when loud']:.1f} %", h["closed when loud"] <= .08)
+        add("human clip at gain 0.3", "r ≥ 0.97", f"{follows[.3]:.3f}", follows[.3] >= .97)
+        add("human clip at gain 0.1", "r ≥ 0.93", f"{follows[.1]:.3f}", follows[.1] >= .93)
+    directions = metrics.rank(np.concatenate([c["rows"] for c in clips]))
     add("feature rows: directions for 99 % of the variance", "≥ 30", str(directions), directions >= 30)
     # a different audio and shuffled windows, on the same template frames; the floor is what H.264 does to the template
     c, other = clips[0], clips[k]
@@ -293,17 +256,18 @@ def main():
     add("shuffled windows: mean difference in the mouth box", "≥ 3 × noise floor", f"{d:.2f}: {d / floor:.1f} ×", d >= 3 * floor)
     for name, clip in (("voice", voice[0]), ("sentence", sentences[0])):
         sheet(clip, folder / f"{name}.png", int(np.flatnonzero(clip["speech"])[0]) + 2)
-    manifest = json.loads((PACK / "avatar.json").read_text())
+    manifest = json.loads((settings.pack / "avatar.json").read_text())
     images = ROOT / "docs" / "images"
     images.mkdir(parents=True, exist_ok=True)
-    portrait(engine, sentences[0], images / "robin.png")
+    portrait(settings, sentences[0], images / "robin.png")
     write(rows_table, manifest, len(clips), sum(len(c["rendered"]) for c in clips), bool(a.human))
 
 
-def write(table, manifest, clips, frames, with_human):
+def write(table: Sequence[tuple[str, str, str, bool]], manifest: dict[str, Any], clips: int, frames: int, with_human: bool) -> None:
     training = manifest["provenance"]["training"]
     lines = ["# Quality of the default avatar", "",
-             f"Measured by `training/quality.py` on the exported pack, through the Python reference and ONNX Runtime {onnxruntime.__version__}. Speech: {clips} clips, {frames} frames, of a voice",
+             f"Measured by `training/recipes/robin/quality.py` on the exported pack, through the Python reference and ONNX Runtime {onnxruntime.__version__}. Speech:",
+             f"{clips} clips, {frames} frames, of a voice",
              "that training never heard (flite rms, unseen sentences) and of sentences that training never heard (flite slt and awb, festival slt-hts). The truth is the drawing",
              "with the true mouth on the template's own pose. Opening, width and rounding are measured from pixels of the roi (`presenter.measure`); a mouth",
              f"with less than {CLOSED} roi pixels of opening counts as closed. A positive lag means that the picture is late.", ""]
