@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,15 @@ class Config:
         return self.checkpoints / "audio_visual_encoder.pth"
 
 
+Settings = TypeVar("Settings")
+
+
 def load(path: Path, changes: Sequence[str] = ()) -> Config:
+    """The settings of a recipe of the inherited family: see `read`."""
+    return read(Config, path, changes)
+
+
+def read(kind: type[Settings], path: Path, changes: Sequence[str] = ()) -> Settings:
     """Reads the settings and changes some (`generator.freeze=0`); an unknown, missing or mistyped key is an error that names it."""
     with open(path, "rb") as file:
         table = tomllib.load(file)
@@ -160,8 +168,8 @@ def load(path: Path, changes: Sequence[str] = ()) -> Config:
         inner[key] = tomllib.loads(f"value = {change.partition('=')[2]}")["value"]
     if work := os.environ.get("VISEME_TRAINING_WORK"):
         table["work"] = os.path.abspath(work)
-    config: Config = _value(Config, table, str(path), path.resolve().parent)
-    return config
+    value: Settings = _value(kind, table, str(path), path.resolve().parent)
+    return value
 
 
 def _value(kind: Any, value: Any, name: str, folder: Path) -> Any:

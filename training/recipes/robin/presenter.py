@@ -591,7 +591,7 @@ def _fringe():
                    (-214, 20), (-210, -70), (-196, -156), (-156, -226), (-90, -266), (-14, -280)])
 
 
-def _behind(c, pose: Pose):
+def draw_behind(c, pose: Pose):
     """What does not depend on the mouth and lies behind the face."""
     par = (pose.yaw, pose.pitch)
     m = matrix(pose)
@@ -613,12 +613,12 @@ def _behind_square(pose: Pose):
     s = skia.Surface(x2 - x1, y2 - y1)
     c = s.getCanvas()
     c.translate(-x1, -y1)
-    _behind(c, pose)
+    draw_behind(c, pose)
     return s.makeImageSnapshot()
 
 
-def _draw(c, pose: Pose, mouth, head_only=False):
-    """The face and everything in front of it, over `_behind`."""
+def draw(c, pose: Pose, mouth, head_only=False):
+    """The face and everything in front of it, over `draw_behind`."""
     g = shape_of(mouth)
     par = (pose.yaw, pose.pitch)
     c.save()
@@ -636,7 +636,7 @@ def _draw(c, pose: Pose, mouth, head_only=False):
     c.restore()
 
 
-def _pixels(surface):
+def pixels(surface):
     return surface.makeImageSnapshot().toarray(colorType=skia.kBGRA_8888_ColorType)[:, :, :3]
 
 
@@ -645,10 +645,10 @@ def render(pose: Pose, mouth=REST) -> np.ndarray:
     s = skia.Surface(WIDTH, HEIGHT)
     c = s.getCanvas()
     c.save()
-    _behind(c, pose)
+    draw_behind(c, pose)
     c.restore()
-    _draw(c, pose, mouth)
-    return np.ascontiguousarray(_pixels(s))
+    draw(c, pose, mouth)
+    return np.ascontiguousarray(pixels(s))
 
 
 def render_square(pose: Pose, mouth=REST) -> np.ndarray:
@@ -658,8 +658,8 @@ def render_square(pose: Pose, mouth=REST) -> np.ndarray:
     c = s.getCanvas()
     c.drawImage(_behind_square(pose), 0, 0)
     c.translate(-x1, -y1)
-    _draw(c, pose, mouth, head_only=True)
-    return np.ascontiguousarray(_pixels(s))
+    draw(c, pose, mouth, head_only=True)
+    return np.ascontiguousarray(pixels(s))
 
 
 # ---------------------------------------------------------------- measuring the mouth from pixels

@@ -1,0 +1,35 @@
+"""Robin's speech as shards for the compact family: people, synthetic voices, and synthetic voices from other throats.
+
+    python recipes/robin/shards.py
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from viseme_train import config, corpus, human
+from viseme_train.compact.settings import CompactConfig
+from viseme_train.compact.shards import Clip, build
+
+
+def clips(settings: CompactConfig, kind: str) -> list[Clip]:
+    """`human`, `synthetic`; from other throats `rehuman`, and `revoiced`: the natural ones of the synthetic voices."""
+    if kind.endswith("human"):
+        found = human.recordings(settings.speech, human.names(settings.held_out), settings.unused, held_out=False)
+        return [Clip(r.file, partial(r.wave, settings.speech), r.phones) for r in found]
+    return [Clip(u.id, lambda u=u: u.wave16k, u.phones) for u in corpus.load(settings.work, "train") if kind == "synthetic" or u.natural]
+
+
+def main() -> None:
+    a = config.parser(__doc__, Path(__file__).with_name("compact.toml")).parse_args()
+    settings = config.read(CompactConfig, a.config, a.set)
+    for name, _ in settings.listener.shares:
+        kind, number = name.split("-")
+        path = settings.work / "shards" / f"{name}.npz"
+        if not path.exists():
+            build(path, clips(settings, kind), int(number), settings.shards, revoiced=kind.startswith("re"))
+
+
+if __name__ == "__main__":
+    main()
