@@ -9,7 +9,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing --explicit-target-dependency-
 BINARY := .build/release/viseme
 export VISEME_STRICT ?= 1
 
-.PHONY: help setup build demo test page lint format bench bench-server soak avatar golden parity fuzz verdicts docs clean
+.PHONY: help setup build demo test test-training page lint format bench bench-server soak avatar golden parity fuzz verdicts docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,16 +30,20 @@ test: setup ## Build and run all tests
 	@# These keep to a clock: one after the other, with the machine to themselves.
 	scripts/test.sh $(SWIFT_FLAGS) --skip-build --filter VisemeServerTests --no-parallel
 
+test-training: ## Train at toy size, export, compare with PyTorch; two minutes (needs training/ installed: training/README.md)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest training/tests
+
 page: build ## Use the web page in Chromium: speak, watch, interrupt, render (needs chromium)
 	$(PYTHON) -B Tests/Page/page_test.py --viseme $(BINARY) --screenshots out/page
 
-lint: ## Check format, layering and the rules of the house
+lint: ## Check format, layering, the rules of the house, and the training's Python
+	@scripts/setup.sh lint
 	@scripts/lint.sh
 
 format: ## Reformat the Swift code
 	swift format --in-place --recursive Package.swift Sources Tests
 
-bench: build ## Measure against the plain Python pipeline; prints JSON (needs training/requirements.txt)
+bench: build ## Measure against the plain Python pipeline; prints JSON (needs training/ installed)
 	@scripts/bench.sh $(BINARY) $(PYTHON)
 
 bench-server: build ## Measure sessions at once: eight with one speaking, two speaking; prints JSON
@@ -50,22 +54,22 @@ soak: setup ## An hour of sessions, speech and viewers who vanish: memory must s
 	swift build $(SWIFT_FLAGS) --build-tests
 	VISEME_MEASURE=1 swift test $(SWIFT_FLAGS) --skip-build --filter ServedProcessTests
 
-avatar: ## Rebuild the default avatar from nothing; hours on two cores (needs training/requirements.txt)
-	PYTHON=$(PYTHON) training/make_avatar.sh
+avatar: ## Rebuild the default avatar from nothing; hours on two cores (needs training/ installed)
+	PYTHON=$(PYTHON) training/recipes/robin/make_avatar.sh
 
-golden: ## Regenerate the tests' golden files (needs training/requirements.txt; model files: Tests/Fixtures/requirements.txt)
+golden: ## Regenerate the tests' golden files (needs training/ installed; model files: Tests/Fixtures/requirements.txt)
 	$(PYTHON) Tests/Fixtures/make_golden.py
 	$(PYTHON) Tests/Fixtures/parity.py --golden
 	$(MODELS_PYTHON) Tests/Fixtures/checkpoints.py
 	$(MODELS_PYTHON) Tests/Fixtures/model_files.py
 
-parity: build ## Compare the Swift pipeline with the Python reference, live (needs training/requirements.txt)
+parity: build ## Compare the Swift pipeline with the Python reference, live (needs training/ installed)
 	$(PYTHON) Tests/Fixtures/parity.py --viseme $(BINARY)
 
 fuzz: setup ## Fuzz every parser of model files for a minute each (Linux)
 	@scripts/fuzz.sh 60
 
-verdicts: build ## Measure the verdict on 200 fresh and some trained networks (needs torch)
+verdicts: build ## Measure the verdict on 200 fresh and some trained networks (needs training/ installed)
 	$(PYTHON) Tests/Fixtures/verdict_bars.py --viseme $(BINARY)
 
 docs: setup ## Write the symbols' documentation; every public symbol must have one

@@ -25,5 +25,19 @@ for file in "${files[@]}"; do
     [ "$lines" -le 400 ] || { echo "lint: $file has $lines lines, the soft cap is 400" >&2; status=1; }
 done
 scripts/check-coreml.sh || status=1
+tools=$PWD/.deps/lint/bin
+if [ -x "$tools/ruff" ] && [ -x "$tools/mypy" ]; then
+    (
+        cd training
+        "$tools/ruff" check --quiet . && "$tools/mypy" viseme_train && "$tools/mypy" tests && cd recipes/robin && "$tools/mypy" --config-file ../../pyproject.toml .
+    ) || status=1
+else
+    echo "lint: no ruff and mypy in .deps/lint: scripts/setup.sh lint installs them" >&2
+    status=1
+fi
+if grep -rn --include='*.py' 'sys\.path' training Tests Benchmarks; then
+    echo "lint: install training/ instead of changing sys.path" >&2
+    status=1
+fi
 [ "$status" = 0 ] && echo "lint: clean"
 exit "$status"

@@ -1,12 +1,32 @@
 #!/usr/bin/env bash
 # Installs what Viseme needs, and nothing twice: libav* and SQLite (system packages) and ONNX Runtime (into .deps/).
 # PROVIDER=openvino: the build of ONNX Runtime that has OpenVINO, as well (x86-64 Linux).
+# setup.sh lint: instead of all that, what checks the training's Python (ruff and mypy into .deps/lint, without torch).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 version=1.31.1
 say() { echo "setup: $*"; }
 fail() { echo "setup: error: $*" >&2; exit 69; }
+
+# --- ruff and mypy ---------------------------------------------------------------------------------------------------
+if [ "${1:-}" = lint ]; then
+    tools="ruff==0.17.6 mypy==2.4.1"
+    [ "$(cat .deps/lint/tools 2>/dev/null)" = "$tools" ] && exit 0
+    python=$(command -v python3) || fail "python3 is needed to check the training's Python: sudo apt-get install python3-venv"
+    if ! "$python" -c "import ensurepip, venv" 2>/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
+    fi
+    "$python" -c "import ensurepip, venv" 2>/dev/null || fail "Python's venv is missing: sudo apt-get install python3-venv"
+    say "installing $tools"
+    rm -rf .deps/lint
+    "$python" -m venv .deps/lint
+    # shellcheck disable=SC2086
+    .deps/lint/bin/python -m pip install -q --disable-pip-version-check $tools || fail "$tools cannot be installed"
+    echo "$tools" >.deps/lint/tools
+    exit 0
+fi
 
 # --- libav* ---------------------------------------------------------------------------------------------------------
 debian_packages="libavformat-dev libavcodec-dev libavutil-dev libswresample-dev libswscale-dev libsqlite3-dev ffmpeg pkg-config curl python3-pip unzip"

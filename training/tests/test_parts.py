@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toy
 import torch
 
+import toy
 from viseme_train import checkpoint, config, metrics, mouth, reference
 from viseme_train.device import choose, spawn
 from viseme_train.phonemes import INDEX

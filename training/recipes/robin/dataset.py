@@ -16,8 +16,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import presenter
 
+import presenter
 from viseme_train import config, reference
 from viseme_train.checkpoint import replacing, save_text
 from viseme_train.config import Config

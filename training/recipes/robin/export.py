@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 
 import cv2
-import dataset
-import presenter
 import torch
 
+import dataset
+import presenter
 from viseme_train import checkpoint, config, reference
 from viseme_train.synctalk2d import export
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import dataset
 import numpy as np
 import torch
 
+import dataset
 from viseme_train import checkpoint, config, corpus, metrics
 from viseme_train import mouth as mouth_model
 from viseme_train.synctalk2d import audio_encoder

@@ -731,8 +731,8 @@ if __name__ == "__main__":
     import time
 
     import cv2
-    import dataset
 
+    import dataset
     from viseme_train import config
 
     out = config.load(dataset.SETTINGS).work

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import dataset
 import numpy as np
 import onnxruntime
-import presenter
 
+import dataset
+import presenter
 from viseme_train import config, corpus, metrics, reference
 from viseme_train import mouth as mouth_model
 from viseme_train.config import Config

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from dataset import SETTINGS
 
+from dataset import SETTINGS
 from viseme_train import config
 from viseme_train.checkpoint import replacing, save_text
 from viseme_train.phonemes import expand, from_arpabet, from_ipa, from_russian

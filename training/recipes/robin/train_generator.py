@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import dataset
-import presenter
 import torch
 
+import dataset
+import presenter
 from viseme_train.synctalk2d import train_generator
 from viseme_train.synctalk2d.losses import Part
 
