@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pictures
-import presenter
 import torch
 
+import pictures
+import presenter
 from viseme_train import checkpoint, config
 from viseme_train.compact import export
 from viseme_train.compact.settings import CompactConfig

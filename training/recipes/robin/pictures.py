@@ -13,9 +13,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import presenter
 import skia
 
+import presenter
 from viseme_train import checkpoint, config
 from viseme_train.compact.settings import CompactConfig
 
