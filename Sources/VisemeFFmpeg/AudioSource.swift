@@ -30,12 +30,12 @@ struct AudioSource: ~Copyable {
     private var repair = SampleRepair()
     /// Samples of silence that are still to come before the frame that is held.
     private var gap: Int64 = 0
-    private let held: Frame
+    private let held: AVFrameBox
 
     /// When the first packet that was decoded starts, in the stream's time unit.
     private(set) var firstTimestamp: Int64?
     /// The frame that `next()` decoded last.
-    let frame: Frame
+    let frame: AVFrameBox
     /// The file in messages.
     let label: String
     /// The codec's number.
@@ -70,12 +70,12 @@ struct AudioSource: ~Copyable {
         try Self.require(rate: rate, channels: channels, label: label)
         let decoder = try Decoder(stream, label: label)
         let packet = try Packet()
-        let frame = try Frame()
+        let frame = try AVFrameBox()
         let estimated = demuxer.context.pointee.duration_estimation_method == AVFMT_DURATION_FROM_BITRATE
         let unit = stream.pointee.time_base
         let format = text(demuxer.context.pointee.iformat.pointee.name)
         let packetAhead = try Packet()
-        let held = try Frame()
+        let held = try AVFrameBox()
         let duration = stream.pointee.duration
         let known = !estimated && duration != viseme_no_timestamp() && duration > 0 && unit.den > 0
         statedSeconds = known ? Double(duration) * Double(unit.num) / Double(unit.den) : nil

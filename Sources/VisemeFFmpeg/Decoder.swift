@@ -56,7 +56,7 @@ struct Decoder: ~Copyable {
     func reset() { avcodec_flush_buffers(context.pointer) }
 
     /// Takes the next decoded frame.
-    func receive(into frame: borrowing Frame) throws -> Step {
+    func receive(into frame: borrowing AVFrameBox) throws -> Step {
         let status = avcodec_receive_frame(context.pointer, frame.pointer)
         switch status {
         case 0...: return .frame

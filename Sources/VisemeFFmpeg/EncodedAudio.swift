@@ -5,7 +5,7 @@ import Viseme
 /// The original sound, or a part of it, encoded as AAC.
 struct EncodedAudio: ~Copyable {
     private var source: AudioSource
-    private var encoder: AudioEncoder
+    private var encoder: AACEncoder
     private var resampler: Resampler
     private var hasFrame: Bool
     /// Samples at the source's rate that are skipped before the part.
@@ -27,9 +27,9 @@ struct EncodedAudio: ~Copyable {
         guard try source.next() else { throw VisemeError(.badData, "\(source.label) holds no sample") }
         let form = Resampler.form(of: source.frame)
         var notes: [String] = []
-        let rate = AudioEncoder.rate(near: form.rate)
+        let rate = AACEncoder.rate(near: form.rate)
         if rate != form.rate { notes.append("AAC has no \(form.rate) Hz: the sound was encoded with \(rate) Hz.") }
-        let encoder = try AudioEncoder(like: source.frame, rate: rate, label: source.label)
+        let encoder = try AACEncoder(like: source.frame, rate: rate, label: source.label)
         if encoder.channels != form.channels {
             notes.append("AAC does not take these \(form.channels) channels: mixed to \(encoder.channels).")
         }
@@ -48,11 +48,11 @@ struct EncodedAudio: ~Copyable {
     }
 
     private static func makeResampler(
-        _ frame: borrowing Frame, _ encoder: borrowing AudioEncoder, label: String
+        _ frame: borrowing AVFrameBox, _ encoder: borrowing AACEncoder, label: String
     ) throws -> Resampler {
         let form = Resampler.form(of: frame)
         let target = Resampler.Form(
-            rate: encoder.rate, channels: encoder.channels, format: AudioEncoder.format.rawValue)
+            rate: encoder.rate, channels: encoder.channels, format: AACEncoder.format.rawValue)
         let raw = frame.pointer
         let context = encoder.context
         return try withUnsafePointer(to: &raw.pointee.ch_layout) { layout in

@@ -60,7 +60,7 @@ actor ImageDecoder {
         }
         let decoder = try Decoder(stream, label: label, isStrict: true)
         let packet = try Packet()
-        let frame = try Frame()
+        let frame = try AVFrameBox()
         while true {
             let status = demuxer.read(into: packet)
             if status < 0 {

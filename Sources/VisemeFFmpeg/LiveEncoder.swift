@@ -80,7 +80,7 @@ extension Optional where Wrapped: ~Copyable {
 /// Both encoders of a `LiveEncoder`.
 private struct EncoderPair: ~Copyable {
     private var video: VideoEncoder
-    private var audio: AudioEncoder
+    private var audio: AACEncoder
     private var pictures = 0
 
     init(width: Int, height: Int, sound: SoundForm, crf: Int) throws {
@@ -88,7 +88,7 @@ private struct EncoderPair: ~Copyable {
         try request.validate()
         // 4:2:0 needs even sides.
         let video = try VideoEncoder(request, width: width + width % 2, height: height + height % 2, isLive: true)
-        let audio = try AudioEncoder(sound, label: "Live sound")
+        let audio = try AACEncoder(sound, label: "Live sound")
         self.video = video
         self.audio = audio
     }

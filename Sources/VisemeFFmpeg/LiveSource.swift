@@ -152,7 +152,7 @@ private struct LiveStream: ~Copyable {
     }
 
     static func form(rate: Int, channels: Int) -> SoundForm {
-        SoundForm(rate: Int(AudioEncoder.rate(near: Int32(clamping: rate))), channels: min(2, channels))
+        SoundForm(rate: Int(AACEncoder.rate(near: Int32(clamping: rate))), channels: min(2, channels))
     }
 
     mutating func read() throws -> (samples: [Float], sound: [Float])? {

@@ -49,7 +49,7 @@ public actor LiveWriter {
 /// The state of a `LiveWriter`. The fields are destroyed in this order: the file is closed before it is removed.
 private struct LiveProduction: ~Copyable {
     private var encoder: VideoEncoder
-    private var audio: AudioEncoder
+    private var audio: AACEncoder
     private let muxer: Muxer
     private var partial: PartialOutput?
     private let request: LiveRequest
@@ -74,7 +74,7 @@ private struct LiveProduction: ~Copyable {
         let muxer = try Muxer(location: place, request.effectiveContainer.layout, name: request.name)
         let encoder = try VideoEncoder(
             video, width: width, height: height, isLive: true, hasGlobalHeader: muxer.wantsGlobalHeader)
-        let audio = try AudioEncoder(request.sound, label: request.name)
+        let audio = try AACEncoder(request.sound, label: request.name)
         let (picture, sound) = (encoder.context, audio.context)
         let stream = try muxer.addStream(unit: picture.pointee.time_base) {
             avcodec_parameters_from_context($0, picture)

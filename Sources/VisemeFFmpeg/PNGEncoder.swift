@@ -5,7 +5,7 @@ import Viseme
 /// Encodes images as PNG, with text that says how they were made.
 struct PNGEncoder: ~Copyable {
     private let context: CodecContext
-    private let frame: Frame
+    private let frame: AVFrameBox
     private let packet: Packet
     /// The chunks that follow the header of every image.
     private let text: Data
@@ -22,7 +22,7 @@ struct PNGEncoder: ~Copyable {
     ///   - isMarked: Whether they say that a trained model made them.
     ///   - notice: A sentence for their comment.
     init(width: Int, height: Int, software: String, isMarked: Bool, notice: String? = nil) throws {
-        let frame = try Frame(width: width, height: height, format: AV_PIX_FMT_RGB24)
+        let frame = try AVFrameBox(width: width, height: height, format: AV_PIX_FMT_RGB24)
         let packet = try Packet()
         var text = Self.chunk("tEXt", Data("Software\0\(software)".utf8))
         if let notice { text += Self.chunk("tEXt", Data("Comment\0\(notice)".utf8)) }

@@ -11,19 +11,19 @@ struct PixelReader: ~Copyable {
         var range: UInt32
     }
 
-    private let target: Frame
+    private let target: AVFrameBox
     private var form: Form?
     private var scaler: Scaler?
 
     /// Makes a converter that gives images of one size.
     init(width: Int, height: Int) throws {
-        target = try Frame(width: width, height: height, format: AV_PIX_FMT_BGR24)
+        target = try AVFrameBox(width: width, height: height, format: AV_PIX_FMT_BGR24)
     }
 
     /// A decoded picture, kept.
     ///
     /// - Throws: `.badData` when the picture has another size.
-    mutating func picture(of frame: borrowing Frame, label: String) throws -> any Picture {
+    mutating func picture(of frame: borrowing AVFrameBox, label: String) throws -> any Picture {
         try requireSize(of: frame, label: label)
         if let planar = PlanarPicture(frame) { return planar }
         return try image(of: frame, label: label)
@@ -35,7 +35,7 @@ struct PixelReader: ~Copyable {
     /// is what FFmpeg and OpenCV assume, and so what an untagged file was written with.
     ///
     /// - Throws: `.badData` when the picture has another size.
-    mutating func image(of frame: borrowing Frame, label: String) throws -> Image {
+    mutating func image(of frame: borrowing AVFrameBox, label: String) throws -> Image {
         try requireSize(of: frame, label: label)
         let raw = frame.pointer.pointee
         let wanted = Form(
@@ -49,7 +49,7 @@ struct PixelReader: ~Copyable {
         return try target.packedImage()
     }
 
-    private func requireSize(of frame: borrowing Frame, label: String) throws {
+    private func requireSize(of frame: borrowing AVFrameBox, label: String) throws {
         let (raw, expected) = (frame.pointer.pointee, target.pointer.pointee)
         guard raw.width == expected.width, raw.height == expected.height else {
             throw VisemeError(

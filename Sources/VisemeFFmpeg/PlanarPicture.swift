@@ -16,7 +16,7 @@ struct PlanarPicture: Picture {
     private static let reach = 12
 
     /// Copies a decoded frame; nil when it is not 8-bit 4:2:0.
-    init?(_ frame: borrowing Frame) {
+    init?(_ frame: borrowing AVFrameBox) {
         let raw = frame.pointer.pointee
         let format = AVPixelFormat(raw.format)
         guard Self.isKept(format) else { return nil }
@@ -54,7 +54,7 @@ struct PlanarPicture: Picture {
 
     func image(of area: PixelArea) throws -> Image {
         let wide = area.grown(by: Self.reach, width: width, height: height)
-        let part = try Frame(width: wide.width, height: wide.height, format: format)
+        let part = try AVFrameBox(width: wide.width, height: wide.height, format: format)
         part.pointer.pointee.colorspace = matrix
         part.pointer.pointee.color_range = range
         copy(wide, to: part)
@@ -65,7 +65,7 @@ struct PlanarPicture: Picture {
     }
 
     /// Copies an area with even edges into the planes of a frame of its size.
-    func copy(_ area: PixelArea, to frame: borrowing Frame) {
+    func copy(_ area: PixelArea, to frame: borrowing AVFrameBox) {
         let raw = frame.pointer.pointee
         let targets = [(raw.data.0, raw.linesize.0), (raw.data.1, raw.linesize.1), (raw.data.2, raw.linesize.2)]
         let parts = Self.sizes(width: area.width, height: area.height)

@@ -98,7 +98,7 @@ struct Resampler: ~Copyable {
     }
 
     /// The form of a decoded frame.
-    static func form(of frame: borrowing Frame) -> Form {
+    static func form(of frame: borrowing AVFrameBox) -> Form {
         let raw = frame.pointer.pointee
         return Form(rate: raw.sample_rate, channels: raw.ch_layout.nb_channels, format: raw.format)
     }

@@ -25,7 +25,7 @@ struct SampleConverter: ~Copyable {
     }
 
     /// Converts a frame and gives what is complete.
-    mutating func convert(_ frame: borrowing Frame) throws -> [Float] {
+    mutating func convert(_ frame: borrowing AVFrameBox) throws -> [Float] {
         var samples: [Float] = []
         let form = Resampler.form(of: frame)
         let known = resampler?.source

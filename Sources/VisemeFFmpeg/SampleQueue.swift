@@ -7,7 +7,7 @@ struct SampleQueue: ~Copyable {
 
     /// Makes an empty queue; it grows as needed.
     init(channels: Int32) throws {
-        fifo = try check(av_audio_fifo_alloc(AudioEncoder.format, channels, 4096), "sample queue")
+        fifo = try check(av_audio_fifo_alloc(AACEncoder.format, channels, 4096), "sample queue")
     }
 
     deinit { av_audio_fifo_free(fifo) }

@@ -37,7 +37,7 @@ public actor SampleReader {
         let count = all.count / width
         rest = Data(all.suffix(all.count - count * width))
         guard count > 0 else { return ([], []) }
-        let frame = try Frame()
+        let frame = try AVFrameBox()
         frame.pointer.pointee.format = (samples.format == .s16le ? AV_SAMPLE_FMT_S16 : AV_SAMPLE_FMT_FLT).rawValue
         frame.pointer.pointee.sample_rate = Int32(clamping: samples.rate)
         frame.pointer.pointee.nb_samples = Int32(clamping: count)

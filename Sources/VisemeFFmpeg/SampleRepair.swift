@@ -11,7 +11,7 @@ struct SampleRepair {
     private var position: Int64 = 0
 
     /// Repairs a decoded frame in place.
-    mutating func frame(_ frame: borrowing Frame) throws {
+    mutating func frame(_ frame: borrowing AVFrameBox) throws {
         let raw = frame.pointer.pointee
         defer { position += Int64(raw.nb_samples) }
         switch av_get_packed_sample_fmt(AVSampleFormat(raw.format)) {
@@ -22,7 +22,7 @@ struct SampleRepair {
     }
 
     private mutating func scan<Sample: BinaryFloatingPoint>(
-        _ frame: borrowing Frame, _: Sample.Type, _ largest: Sample
+        _ frame: borrowing AVFrameBox, _: Sample.Type, _ largest: Sample
     ) throws {
         let raw = frame.pointer.pointee
         let isPlanar = av_sample_fmt_is_planar(AVSampleFormat(raw.format)) != 0

@@ -14,7 +14,7 @@ struct Scaler: ~Copyable {
     deinit { viseme_sws_free(context) }
 
     /// Converts a whole picture.
-    func convert(_ source: borrowing Frame, to target: borrowing Frame, label: String) throws {
+    func convert(_ source: borrowing AVFrameBox, to target: borrowing AVFrameBox, label: String) throws {
         try check(
             viseme_sws_convert(context, source.pointer, target.pointer),
             Purpose(.internal, "\(label) cannot be converted to other pixels"))

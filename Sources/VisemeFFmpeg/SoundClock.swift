@@ -19,7 +19,7 @@ struct SoundClock {
     private var closed = 0
 
     /// The samples that are missing before a frame.
-    mutating func gap(before frame: borrowing Frame, unit: AVRational) -> Int64 {
+    mutating func gap(before frame: borrowing AVFrameBox, unit: AVRational) -> Int64 {
         let raw = frame.pointer.pointee
         let rate = Double(raw.sample_rate)
         let before = length

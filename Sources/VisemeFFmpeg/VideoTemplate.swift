@@ -59,7 +59,7 @@ struct IndexedVideo: ~Copyable {
     private let demuxer: Demuxer
     private let decoder: Decoder
     private let packet: Packet
-    private let frame: Frame
+    private let frame: AVFrameBox
     private let streamIndex: Int
     private let label: String
     private var pixels: PixelReader
@@ -87,7 +87,7 @@ struct IndexedVideo: ~Copyable {
         }
         try Self.requireUpright(stream, label: label)
         let packet = try Packet()
-        let frame = try Frame()
+        let frame = try AVFrameBox()
         let decoder = try Decoder(stream, label: label)
         let index = try Self.readIndex(demuxer, stream: number, packet: packet, label: label)
         try index.requireRegular(unit: stream.pointee.time_base, label: label)

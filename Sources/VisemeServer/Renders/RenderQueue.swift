@@ -27,6 +27,11 @@ actor RenderQueue: Service {
     private var turn = 0
     /// The clients of uploads that run, by the id of the job that each is to become.
     private var uploads: [String: String] = [:]
+    /// Bytes of uploads and results as last measured, and what was added since.
+    private var dataBytes = 0
+    private let retryWait: Duration
+    /// Waits between attempts to write how a job ended, by the job's id.
+    private var retries: [String: Task<Void, Never>] = [:]
     private var isStopping = false
     private var isDatabaseBroken = false
 
@@ -37,11 +42,12 @@ actor RenderQueue: Service {
     ///   - media: Decodes and encodes.
     ///   - avatar: The avatar with an id.
     ///   - isSpeaking: Whether a live session speaks.
+    ///   - retryWait: The first wait between attempts to write how a job ended.
     /// - Throws: when the folder or the database cannot be written, or another server uses it.
     init(
         _ configuration: ServerConfiguration, media: FFmpeg, logger: Logger,
         avatar: @escaping @Sendable (String) async throws -> LoadedAvatar,
-        isSpeaking: @escaping @Sendable () async -> Bool
+        isSpeaking: @escaping @Sendable () async -> Bool, retryWait: Duration = .milliseconds(500)
     ) throws {
         let folder = URL(filePath: configuration.data, directoryHint: .isDirectory)
         files = try RenderFiles(root: folder.appending(path: "renders", directoryHint: .isDirectory))
@@ -75,6 +81,7 @@ actor RenderQueue: Service {
         self.logger = logger
         self.avatar = avatar
         self.isSpeaking = isSpeaking
+        self.retryWait = retryWait
         (wakeups, wakeup) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -102,6 +109,7 @@ actor RenderQueue: Service {
         ticks.cancel()
         isStopping = true
         for task in running.values { task.cancel() }
+        for wait in retries.values { wait.cancel() }
         for task in running.values { await task.value }
     }
 
@@ -109,15 +117,18 @@ actor RenderQueue: Service {
         let event: RenderJob.Event
         do {
             try files.removeDrafts(of: job.id)
-            // Held until the end, so that it is known to be in use.
             let avatar = try await avatar(job.avatar)
+            // Held until the end, so that the library does not unload it.
+            defer { withExtendedLifetime(avatar) {} }
             let engine = avatar.engine
             let frameLimit = configuration.maxRenderSeconds * 25 + 25
             let (yields, isSpeaking) = (configuration.rendersYield, isSpeaking)
             let media = YieldingMedia(media: media, frameLimit: frameLimit) { yields ? await isSpeaking() : false }
             let render = Render(engine: engine, media: media, audio: files.speech(of: job.id))
             let report = try await render.run(to: files.draft(of: job.id)) { framesDone[job.id] = $0 }
-            event = .finish(resultBytes: try await files.publish(job.id), frames: report.video.frames)
+            let bytes = try await files.publish(job.id)
+            dataBytes += bytes
+            event = .finish(resultBytes: bytes, frames: report.video.frames)
         } catch is CancellationError {
             event = .suspend
         } catch {
@@ -130,10 +141,10 @@ actor RenderQueue: Service {
         if !isStopping { wakeup.yield() }
     }
 
-    /// Writes down how a job ended, again and again while the disk is full or the database is locked. A job that was removed
+    /// Writes how a job ended, and tries again while the disk is full or the database is locked. A job that was removed
     /// meanwhile has no row.
     private func note(_ event: RenderJob.Event, of id: String) async {
-        var wait = Duration.milliseconds(500)
+        var wait = retryWait
         while true {
             do {
                 if try await store.update(id, event) == nil { files.remove(id) }
@@ -144,7 +155,11 @@ actor RenderQueue: Service {
                 logger.error("Render job \(id) cannot be noted as \(event), trying again: \(error)")
                 // The next start finds the job's files and puts the row right.
                 if isStopping { return }
-                try? await Task.sleep(for: wait)
+                // Cancelled when the server stops; then there is one more attempt.
+                let sleep = Task { [wait] in _ = try? await Task.sleep(for: wait) }
+                retries[id] = sleep
+                await sleep.value
+                retries[id] = nil
                 wait = min(wait * 2, .seconds(30))
             }
         }
@@ -186,14 +201,43 @@ actor RenderQueue: Service {
         }
         let own = try await store.openCount(of: client) + uploads.values.count { $0 == client }
         guard own < configuration.maxWaitingRendersPerClient else { throw shareIsUsed }
-        guard await files.byteCount() < configuration.maxDataBytes, files.hasRoom else {
-            throw VisemeError(
-                .full, "There is no room for another render", hint: "DELETE those that are finished, or try later.")
-        }
+        dataBytes = await files.byteCount()
+        guard dataBytes < configuration.maxDataBytes, files.hasRoom else { throw noRoom }
         let id = randomToken(bytes: 16)
         try files.create(id)
         uploads[id] = client
         return id
+    }
+
+    /// Counts bytes that an upload is about to write.
+    ///
+    /// - Throws: `.full` when they exceed `maxDataBytes` or the disk has no room.
+    func reserve(_ bytes: Int) async throws {
+        dataBytes += bytes
+        if dataBytes > configuration.maxDataBytes {
+            // Renders may have been removed since the last measurement.
+            dataBytes = await files.byteCount() + bytes
+        }
+        guard dataBytes <= configuration.maxDataBytes, files.hasRoom else { throw noRoom }
+    }
+
+    private var noRoom: VisemeError {
+        VisemeError(
+            .full, "There is no room for another render", hint: "DELETE those that are finished, or try later.")
+    }
+
+    /// The job that an idempotency key gave before; nil for a new key.
+    ///
+    /// - Throws: `.conflict` when the key came with another request.
+    func repeated(owner: String, key: String, digest: String) async throws -> (job: RenderJob, framesDone: Int)? {
+        guard let job = try await store.job(owner: owner, key: key) else { return nil }
+        guard job.digest == digest else { throw keyIsUsed }
+        return (job, done(job))
+    }
+
+    private var keyIsUsed: VisemeError {
+        VisemeError(
+            .conflict, "The Idempotency-Key was used for another request", hint: "Use a new key for a new render.")
     }
 
     /// Gives an upload up.
@@ -226,9 +270,7 @@ actor RenderQueue: Service {
             wakeup.yield()
             return (job, true)
         case .repeated(let before): return (before, false)
-        case .conflicting:
-            throw VisemeError(
-                .conflict, "The Idempotency-Key was used for another request", hint: "Use a new key for a new render.")
+        case .conflicting: throw keyIsUsed
         case .full:
             throw VisemeError(
                 .busy, "\(configuration.maxWaitingRenders) render jobs wait already", hint: "Try again later.")

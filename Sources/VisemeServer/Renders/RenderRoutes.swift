@@ -89,41 +89,57 @@ struct RenderRoutes: Sendable {
                 hint: "curl --data-binary @speech.wav instead of curl -F")
         }
         let body = try BoundedBody(request, configuration)
+        let owner = owner(context)
+        let text = try await text(of: request, body)
+        // Before the text is spoken: a retry does not run the program again.
+        if let text, let key,
+            let (job, framesDone) = try await queue.repeated(
+                owner: owner, key: key, digest: "\(avatar) \(text.digest)")
+        {
+            return answer(job, framesDone: framesDone, isNew: false)
+        }
 
         let id = try await queue.beginUpload(client: context.client)
         do {
-            let upload = try RenderUpload(to: queue.files.speech(of: id))
-            let wish = try await fill(upload, from: request, body)
+            let upload = try RenderUpload(to: queue.files.speech(of: id)) { [queue] in try await queue.reserve($0) }
+            if let text {
+                try await SpeechCommand(configuration).speak(text.words, voice: text.voice) { output in
+                    (try await upload.append(contentsOf: output), true)
+                }
+            } else {
+                for try await piece in body { try await upload.append(piece) }
+            }
             let uploaded = try await upload.finish()
             let (job, isNew) = try await queue.accept(
-                id, avatar: avatar, owner: owner(context), key: key,
-                digest: "\(avatar) \(wish ?? "speech \(uploaded)")")
-            let framesDone = try await queue.job(job.id)?.framesDone ?? 0
-            var response = Response.json(
-                Document(job, framesDone: framesDone), status: isNew ? .accepted : .ok)
-            response.headers[.location] = "/v1/renders/\(job.id)"
-            return response
+                id, avatar: avatar, owner: owner, key: key,
+                digest: "\(avatar) \(text?.digest ?? "speech \(uploaded)")")
+            return answer(job, framesDone: try await queue.job(job.id)?.framesDone ?? 0, isNew: isNew)
         } catch {
             await queue.abandon(id)
             throw error
         }
     }
 
-    /// Writes the body to the disk: speech as it is, a text as the configured command speaks it.
-    ///
-    /// - Returns: What identifies a request for a text; nil for speech, which its bytes identify.
-    private func fill(_ upload: RenderUpload, from request: Request, _ body: BoundedBody) async throws -> String? {
-        guard request.headers[.contentType]?.lowercased().hasPrefix("text/plain") ?? false else {
-            for try await piece in body { try await upload.append(piece) }
-            return nil
-        }
-        let words = try await words(in: body)
+    private func answer(_ job: RenderJob, framesDone: Int, isNew: Bool) -> Response {
+        var response = Response.json(Document(job, framesDone: framesDone), status: isNew ? .accepted : .ok)
+        response.headers[.location] = "/v1/renders/\(job.id)"
+        return response
+    }
+
+    /// A text to speak.
+    private struct Text: Sendable {
+        var words: String
+        var voice: String
+
+        /// Identifies the request. Not a hash of the speech: a program may speak the same text differently the next time.
+        var digest: String { "text \(voice) \(hexDigest(of: words))" }
+    }
+
+    /// The text of a request; nil when its body is speech, which is not read here.
+    private func text(of request: Request, _ body: BoundedBody) async throws -> Text? {
+        guard request.headers[.contentType]?.lowercased().hasPrefix("text/plain") ?? false else { return nil }
         let voice = request.uri.queryParameters.get("voice") ?? configuration.voice
-        try await SpeechCommand(configuration).speak(words, voice: voice) { output in
-            (try await upload.append(contentsOf: output), true)
-        }
-        // Not what was spoken: a program may speak the same text in another way the next time.
-        return "text \(voice) \(SHA256.hash(data: Data(words.utf8)).map { String(format: "%02x", $0) }.joined())"
+        return Text(words: try await words(in: body), voice: voice)
     }
 
     /// The text of a body.
@@ -207,7 +223,12 @@ struct RenderRoutes: Sendable {
                 status: .partialContent, headers: headers,
                 body: try await FileIO().loadFile(path: path, range: range, context: context))
         case .unsatisfiable:
-            return Response(status: .rangeNotSatisfiable, headers: [.contentRange: "bytes */\(size)"])
+            let failure = FailureDocument.Failure(
+                code: VisemeError.Code.usage.rawValue, message: "The range is outside the result of \(size) bytes",
+                hint: "Ask for a range within bytes=0-\(size - 1).")
+            var response = Response.json(FailureDocument(error: failure), status: .rangeNotSatisfiable)
+            response.headers[.contentRange] = "bytes */\(size)"
+            return response
         }
     }
 

@@ -95,8 +95,7 @@ struct RenderStore: Sendable {
     func add(_ job: RenderJob, _ limits: Limits) async throws -> Admission {
         try await pool.write { database in
             if let key = job.idempotencyKey,
-                let before = try RenderJob.filter(Column("owner") == job.owner && Column("idempotencyKey") == key)
-                    .fetchOne(database)
+                let before = try Self.jobs(owner: job.owner, key: key).fetchOne(database)
             {
                 return before.digest == job.digest ? .repeated(before) : .conflicting
             }
@@ -140,6 +139,15 @@ struct RenderStore: Sendable {
         guard job.apply(event, at: Date()) else { return nil }
         try job.update(database)
         return job
+    }
+
+    private static func jobs(owner: String, key: String) -> QueryInterfaceRequest<RenderJob> {
+        RenderJob.filter(Column("owner") == owner && Column("idempotencyKey") == key)
+    }
+
+    /// The job that an owner's idempotency key belongs to, or nil.
+    func job(owner: String, key: String) async throws -> RenderJob? {
+        try await pool.read { try Self.jobs(owner: owner, key: key).fetchOne($0) }
     }
 
     /// The job with an id, or nil.

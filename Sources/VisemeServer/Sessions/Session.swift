@@ -7,13 +7,6 @@ import VisemeFFmpeg
 ///
 /// While nobody watches nothing is encoded, and while nobody speaks nothing is drawn: the avatar's shared loop is sent.
 actor Session {
-    /// What the session needs of the server.
-    struct Surroundings: Sendable {
-        var configuration: ServerConfiguration
-        var slots: SpeakingSlots
-        var metrics: Metrics
-    }
-
     /// A promise that somebody speaks, until `endSpeech`.
     struct Speech: Sendable {
         fileprivate let number: Int
@@ -28,7 +21,7 @@ actor Session {
     nonisolated let client: String
     private nonisolated let secretHash: String
     private let live: LiveSession
-    private let around: Surroundings
+    private let dependencies: Dependencies
     private var encoder: LiveEncoder?
     /// Number of the unit with which the encoder's sound began.
     private var soundStart = 0
@@ -55,12 +48,13 @@ actor Session {
     /// - Parameters:
     ///   - secret: What opens it; only its hash is kept.
     ///   - client: Whose it is.
-    init(id: String, secret: String, avatar: LoadedAvatar, client: String, _ around: Surroundings) async throws {
+    init(id: String, secret: String, avatar: LoadedAvatar, client: String, _ dependencies: Dependencies) async throws {
         self.id = id
         self.avatar = avatar
         self.client = client
-        self.around = around
-        turn = SpeakingTurn(around.slots, client: client, pauseSeconds: around.configuration.speechPauseSeconds)
+        self.dependencies = dependencies
+        turn = SpeakingTurn(
+            dependencies.slots, client: client, pauseSeconds: dependencies.configuration.speechPauseSeconds)
         secretHash = hexDigest(of: secret)
         var settings = LiveSession.Settings()
         settings.sound = LoadedAvatar.sound
@@ -101,7 +95,7 @@ actor Session {
         do {
             return try body()
         } catch {
-            around.metrics.count("refused_total", label: ("reason", "speaking"))
+            dependencies.metrics.count("refused_total", label: ("reason", "speaking"))
             throw error
         }
     }
@@ -117,9 +111,9 @@ actor Session {
     /// - Returns: Whether more is wanted; false after an interruption.
     func push(_ samples: [Float], sound: [Float], _ speech: inout Speech) async throws -> Bool {
         speech.samples += samples.count
-        guard speech.samples <= around.configuration.maxSpeechSeconds * 16_000 else {
+        guard speech.samples <= dependencies.configuration.maxSpeechSeconds * 16_000 else {
             throw VisemeError(
-                .tooLarge, "The speech is longer than \(around.configuration.maxSpeechSeconds) s",
+                .tooLarge, "The speech is longer than \(dependencies.configuration.maxSpeechSeconds) s",
                 hint: "Send it in parts.")
         }
         guard samples.allSatisfy(\.isFinite), sound.allSatisfy(\.isFinite) else {
@@ -201,11 +195,12 @@ actor Session {
     /// - Throws: `.busy` when as many watch as may.
     func watch(disconnect: @escaping @Sendable () -> Void) throws -> (number: Int, reader: Reader<EncodedUnit>) {
         guard state != .ended else { throw ended }
-        guard viewers.count < around.configuration.maxViewersPerSession else {
+        guard viewers.count < dependencies.configuration.maxViewersPerSession else {
             throw VisemeError(.busy, "\(viewers.count) streams of session \(id) are watched already")
         }
         numbers += 1
-        let reader = Reader<EncodedUnit>(limit: around.configuration.viewerLagSeconds * 25, disconnect: disconnect)
+        let reader = Reader<EncodedUnit>(
+            limit: dependencies.configuration.viewerLagSeconds * 25, disconnect: disconnect)
         viewers[numbers] = (reader, false)
         return (numbers, reader)
     }
@@ -220,7 +215,7 @@ actor Session {
     func listen(disconnect: @escaping @Sendable () -> Void) async throws -> (number: Int, reader: Reader<SessionStatus>)
     {
         guard state != .ended else { throw ended }
-        guard listeners.count < around.configuration.maxViewersPerSession else {
+        guard listeners.count < dependencies.configuration.maxViewersPerSession else {
             throw VisemeError(.busy, "\(listeners.count) clients follow session \(id) already")
         }
         numbers += 1
@@ -340,7 +335,7 @@ actor Session {
     private func send(_ unit: EncodedUnit) {
         for (number, viewer) in viewers where viewer.isStarted && !viewer.reader.send(unit) {
             viewers[number] = nil
-            around.metrics.count("slow_viewers_total")
+            dependencies.metrics.count("slow_viewers_total")
         }
     }
 
@@ -352,7 +347,7 @@ actor Session {
         if recent.count > 30 { recent.removeFirst(recent.count - 30) }
         if unit.isSpeech {
             lastSpeech = now
-            if let spoken { around.metrics.observe("speech_start_seconds", now - spoken) }
+            if let spoken { dependencies.metrics.observe("speech_start_seconds", now - spoken) }
             spoken = nil
         }
         let hasSpeech = await live.hasSpeech
@@ -381,7 +376,7 @@ actor Session {
             ("dropped_total", report.dropped - counted.dropped), ("late_total", report.late - counted.late),
             ("starved_total", report.starved - counted.starved),
             ("interrupts_total", report.interrupts - counted.interrupts),
-        ] { around.metrics.count(name, by: value) }
+        ] { dependencies.metrics.count(name, by: value) }
         counted = report
     }
 
@@ -391,8 +386,8 @@ actor Session {
     private func expire(_ now: ContinuousClock.Instant) async {
         guard speeches.isEmpty, state == .idle else { return }
         if isDraining, await !live.hasSpeech { return await live.end() }
-        let idle = Duration.seconds(around.configuration.sessionIdleSeconds)
-        let quiet = Duration.seconds(around.configuration.sessionQuietSeconds)
+        let idle = Duration.seconds(dependencies.configuration.sessionIdleSeconds)
+        let quiet = Duration.seconds(dependencies.configuration.sessionQuietSeconds)
         guard (viewers.isEmpty && now - max(lastCall, lastSpeech) > idle) || now - max(lastCall, lastSpeech) > quiet
         else { return }
         await live.end()

@@ -8,7 +8,7 @@ import VisemeFFmpeg
 /// `/v1/sessions`: speak into a session, and watch it.
 struct SessionRoutes: Sendable {
     /// What begins a session.
-    private struct Wish: Decodable {
+    private struct CreateRequest: Decodable {
         var avatar: String?
     }
 
@@ -25,7 +25,7 @@ struct SessionRoutes: Sendable {
     }
 
     /// What to say.
-    private struct Text: Decodable {
+    private struct SayRequest: Decodable {
         var text: String
         var voice: String?
     }
@@ -68,7 +68,7 @@ struct SessionRoutes: Sendable {
     }
 
     private func create(_ request: Request, _ context: ServerContext) async throws -> Response {
-        let avatar = try await request.json(Wish.self).avatar
+        let avatar = try await request.json(CreateRequest.self).avatar
         let id = if let avatar { avatar } else { try await library.defaultID() }
         let (session, secret) = try await sessions.create(avatar: id, client: context.client)
         let manifest = session.avatar.engine.avatar.manifest
@@ -89,8 +89,8 @@ struct SessionRoutes: Sendable {
 
     private func say(_ request: Request, _ context: ServerContext) async throws -> Response {
         let session = try await find(request, context)
-        let wish = try await request.json(Text.self)
-        let text = wish.text.trimmingCharacters(in: .whitespacesAndNewlines.union(.controlCharacters))
+        let asked = try await request.json(SayRequest.self)
+        let text = asked.text.trimmingCharacters(in: .whitespacesAndNewlines.union(.controlCharacters))
         guard !text.isEmpty else { throw VisemeError(.usage, "There is nothing to say: \"text\" is empty") }
         guard text.count <= configuration.maxTextCharacters, text.utf8.count <= 4 * configuration.maxTextCharacters
         else {
@@ -101,7 +101,7 @@ struct SessionRoutes: Sendable {
         let command = try SpeechCommand(configuration)
         let input = SpeechInput(session: session, media: media)
         return Response.json(
-            try await input.say(text, voice: wish.voice, by: command), status: .accepted)
+            try await input.say(text, voice: asked.voice, by: command), status: .accepted)
     }
 
     // MARK: Watching

@@ -88,7 +88,7 @@ actor Sessions: Service {
         let secret = randomToken(bytes: 32)
         let session = try await Session(
             id: randomToken(bytes: 12), secret: secret, avatar: avatar, client: client,
-            Session.Surroundings(configuration: configuration, slots: slots, metrics: metrics))
+            Session.Dependencies(configuration: configuration, slots: slots, metrics: metrics))
         guard !isStopping else { throw VisemeError(.busy, "The server is stopping") }
         sessions[session.id] = session
         begin.yield(session)

@@ -120,7 +120,7 @@ struct SpeechCommand: Sendable {
                 case .failed(let error):
                     // What it wrote cannot be read. Whether it failed says more, and it ends now that nobody reads.
                     failure = error
-                    if error is CancellationError { throw error }
+                    if error is CancellationError || Self.isLimit(error) { throw error }
                 }
                 guard let status else { continue }
                 guard status.isSuccess else {
@@ -133,6 +133,12 @@ struct SpeechCommand: Sendable {
             }
             throw CancellationError()
         }
+    }
+
+    /// Whether the server could not take what the program wrote: then it is not the program that failed.
+    private static func isLimit(_ error: any Error) -> Bool {
+        guard let code = (error as? VisemeError)?.code else { return false }
+        return [.full, .cannotCreate, .tooLarge, .busy].contains(code)
     }
 
     private enum Step<Value: Sendable>: Sendable {

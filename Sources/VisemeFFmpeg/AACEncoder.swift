@@ -2,7 +2,7 @@ import CFFmpeg
 import Viseme
 
 /// libavcodec's own AAC encoder, with a queue that makes frames of its size.
-struct AudioEncoder: ~Copyable {
+struct AACEncoder: ~Copyable {
     /// The sample format that goes in.
     static let format = AV_SAMPLE_FMT_FLTP
 
@@ -25,7 +25,7 @@ struct AudioEncoder: ~Copyable {
 
     /// Opens an encoder for sound of a form.
     init(_ form: SoundForm, label: String) throws {
-        let frame = try Frame()
+        let frame = try AVFrameBox()
         av_channel_layout_default(&frame.pointer.pointee.ch_layout, Int32(clamping: form.channels))
         try self.init(like: frame, rate: Int32(clamping: form.rate), label: label)
     }
@@ -36,7 +36,7 @@ struct AudioEncoder: ~Copyable {
     ///   - frame: A decoded frame of the sound.
     ///   - rate: Samples a second, one that AAC knows.
     /// - Throws: `.unsupported` for channels that AAC cannot carry even as stereo.
-    init(like frame: borrowing Frame, rate: Int32, label: String) throws {
+    init(like frame: borrowing AVFrameBox, rate: Int32, label: String) throws {
         let packet = try Packet()
         guard let codec = avcodec_find_encoder(AV_CODEC_ID_AAC) else {
             throw VisemeError(.unavailable, "This libavcodec was built without an AAC encoder")
@@ -98,8 +98,8 @@ struct AudioEncoder: ~Copyable {
     var seconds: Double { Double(encoded) / Double(rate) }
 
     /// A frame with room for planar samples.
-    func buffer(samples: Int) throws -> Frame {
-        let frame = try Frame()
+    func buffer(samples: Int) throws -> AVFrameBox {
+        let frame = try AVFrameBox()
         frame.pointer.pointee.nb_samples = Int32(clamping: samples)
         frame.pointer.pointee.format = Self.format.rawValue
         frame.pointer.pointee.sample_rate = rate

@@ -2,7 +2,7 @@ import CFFmpeg
 import Viseme
 
 /// Raw audio or one raw picture.
-struct Frame: ~Copyable {
+struct AVFrameBox: ~Copyable {
     /// The native frame, owned.
     let pointer: UnsafeMutablePointer<AVFrame>
 
@@ -18,7 +18,7 @@ struct Frame: ~Copyable {
     ///   - height: Rows.
     ///   - format: The pixel format.
     init(width: Int, height: Int, format: AVPixelFormat) throws {
-        let frame = try Frame()
+        let frame = try AVFrameBox()
         frame.pointer.pointee.width = Int32(clamping: width)
         frame.pointer.pointee.height = Int32(clamping: height)
         frame.pointer.pointee.format = format.rawValue
@@ -41,7 +41,7 @@ struct Frame: ~Copyable {
     }
 
     /// Becomes silence of the same form as another frame of sound.
-    func becomeSilence(like other: borrowing Frame, count: Int) throws {
+    func becomeSilence(like other: borrowing AVFrameBox, count: Int) throws {
         let raw = other.pointer.pointee
         clear()
         pointer.pointee.format = raw.format
