@@ -11,6 +11,12 @@ import VisemeTestSupport
 
 @testable import VisemeServer
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 @Suite(
     "Limits of renders and avatars",
     .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"), .serialized)
@@ -83,6 +89,8 @@ struct RenderLimitTests {
             let begins = try await ask(client, ByteBuffer())
             #expect(begins.status.code == 507 && begins.failure == "full")
         }
+        // As `viseme serve` does: the program's output is not read to its end.
+        signal(SIGPIPE, SIG_IGN)
         let speaker = ["sh", "-c", "cat >&2; head -c 1000000 /dev/zero"]
         try await TinyServer.test(
             .router,

@@ -36,6 +36,13 @@ struct WarmUp: Service {
 
     /// Loads the default avatar, speaks with it once, and encodes its template.
     func run() async throws {
+        try await warmUp()
+        readiness.set()
+        for await address in addresses.cancelOnGracefulShutdown() { onReady(address) }
+    }
+
+    /// Holds the avatar only until it is ready: afterwards the library may unload it.
+    private func warmUp() async throws {
         let avatar: LoadedAvatar
         do {
             avatar = try await library.load(try await library.defaultID())
@@ -51,7 +58,5 @@ struct WarmUp: Service {
         for try await _ in session.units {}
         // Until then every idle session would encode the same pictures.
         await avatar.isFilled()
-        readiness.set()
-        for await address in addresses.cancelOnGracefulShutdown() { onReady(address) }
     }
 }
