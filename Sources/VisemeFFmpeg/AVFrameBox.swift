@@ -32,15 +32,15 @@ struct AVFrameBox: ~Copyable {
         av_frame_free(&pointer)
     }
 
-    /// Gives the buffers back.
+    /// Releases the buffers.
     func clear() { av_frame_unref(pointer) }
 
-    /// Makes sure that nobody else, such as an encoder, still reads the buffer that is written next.
+    /// Makes the buffer writable: copies it if another owner, such as an encoder, still references it.
     func makeWritable() throws {
         try check(av_frame_make_writable(pointer), Purpose(.internal, "A picture cannot be written"))
     }
 
-    /// Becomes silence of the same form as another frame of sound.
+    /// Becomes silence in the format of another audio frame.
     func becomeSilence(like other: borrowing AVFrameBox, count: Int) throws {
         let raw = other.pointer.pointee
         clear()
@@ -57,7 +57,7 @@ struct AVFrameBox: ~Copyable {
         pointer.pointee.pts = viseme_no_timestamp()
     }
 
-    /// Takes samples off the beginning of sound.
+    /// Removes samples from the beginning.
     func dropFirst(_ count: Int) throws {
         let raw = pointer.pointee
         let format = AVSampleFormat(raw.format)

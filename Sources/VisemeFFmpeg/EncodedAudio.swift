@@ -10,14 +10,14 @@ struct EncodedAudio: ~Copyable {
     private var hasFrame: Bool
     /// Samples at the source's rate that are skipped before the part.
     private var toSkip: Int64
-    /// Samples at the source's rate that still belong to the part.
+    /// Samples at the source's rate that remain in the part.
     private var toTake: Int64
     private var ended = false
 
-    /// What was noticed.
+    /// Notes for the report.
     private(set) var notes: [String]
 
-    /// Opens the sound and an AAC encoder at the same or the nearest possible rate.
+    /// Opens the sound and an AAC encoder at the same or the nearest supported rate.
     ///
     /// - Parameters:
     ///   - url: The file.
@@ -28,14 +28,16 @@ struct EncodedAudio: ~Copyable {
         let form = Resampler.form(of: source.frame)
         var notes: [String] = []
         let rate = AACEncoder.rate(near: form.rate)
-        if rate != form.rate { notes.append("AAC has no \(form.rate) Hz: the sound was encoded with \(rate) Hz.") }
+        if rate != form.rate {
+            notes.append("AAC does not support \(form.rate) Hz: the sound was encoded at \(rate) Hz.")
+        }
         let encoder = try AACEncoder(like: source.frame, rate: rate, label: source.label)
         if encoder.channels != form.channels {
-            notes.append("AAC does not take these \(form.channels) channels: mixed to \(encoder.channels).")
+            notes.append("AAC does not support these \(form.channels) channels: mixed to \(encoder.channels).")
         }
         let resampler = try Self.makeResampler(source.frame, encoder, label: source.label)
         let samples = { (seconds: Double) in Int64((seconds * Double(form.rate)).rounded()) }
-        // Past any sound there is: 2³² seconds.
+        // 2³² seconds: later than the end of any file.
         let limit = 4_294_967_296.0
         let lower = samples(min(range?.lowerBound ?? 0, limit))
         self.source = source
@@ -66,7 +68,7 @@ struct EncodedAudio: ~Copyable {
     /// Seconds of sound encoded.
     var seconds: Double { encoder.seconds }
 
-    /// How the sound is carried, for the report.
+    /// A description of the sound, for the report.
     var summary: String { "encoded aac \(encoder.rate) Hz \(encoder.channels) channels" }
 
     /// Adds the stream to a container.
@@ -90,10 +92,10 @@ struct EncodedAudio: ~Copyable {
             }
             try encoder.encode(ended: ended, into: muxer)
         }
-        if ended, seconds == 0, notes.isEmpty { notes.append("\(source.label) has no sample in the wanted part.") }
+        if ended, seconds == 0, notes.isEmpty { notes.append("\(source.label) has no sample in the requested part.") }
     }
 
-    /// Cuts the decoded frame and gives what remains to the encoder.
+    /// Cuts the decoded frame and sends the rest to the encoder.
     private mutating func take() throws {
         let raw = source.frame.pointer.pointee
         let count = Int64(raw.nb_samples)

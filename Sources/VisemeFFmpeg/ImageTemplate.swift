@@ -4,11 +4,11 @@ import Viseme
 
 /// Template frames that are numbered images in a folder.
 struct ImageTemplate: TemplateReader {
-    /// How many images there are.
+    /// The number of images.
     let frameCount: Int
-    /// Columns of every image.
+    /// The width of every image in pixels.
     let width: Int
-    /// Rows of every image.
+    /// The height of every image in pixels.
     let height: Int
     private let decoder: ImageDecoder
 
@@ -27,7 +27,7 @@ struct ImageTemplate: TemplateReader {
     }
 }
 
-/// Decodes images one by one and keeps some.
+/// Decodes and caches images.
 actor ImageDecoder {
     private let executor = BlockingExecutor("images")
     private let sequence: ImageSequence

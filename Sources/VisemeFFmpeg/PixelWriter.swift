@@ -1,7 +1,7 @@
 import CFFmpeg
 import Viseme
 
-/// Pictures to the encoder's 4:2:0 BT.709: what is so already is copied, and only a patch on it is converted.
+/// Converts pictures to the encoder's 4:2:0 BT.709. Pictures in this format are copied, and only a patch is converted.
 struct PixelWriter: ~Copyable {
     /// The converted picture, for the encoder.
     let target: AVFrameBox
@@ -31,7 +31,7 @@ struct PixelWriter: ~Copyable {
         }
     }
 
-    /// Converts a patch, and copies what changed into `target`.
+    /// Converts a patch, and copies it into `target`.
     private mutating func put(_ picture: PatchedPicture) throws {
         let (area, changed) = (picture.area, picture.changed)
         if patch == nil || patch?.width != area.width || patch?.height != area.height {
@@ -80,7 +80,7 @@ private struct PackedConversion: ~Copyable {
         (self.width, self.height) = (width, height)
     }
 
-    /// Converts an image (height, width, 3); a target that is larger by a column or a row gets the edge twice.
+    /// Converts an image (height, width, 3); a target that is larger by a column or a row repeats the edge.
     func convert(_ image: Image, to target: borrowing AVFrameBox) throws {
         packed.fill(from: image)
         try scaler.convert(packed, to: target, label: "A frame")

@@ -1,11 +1,11 @@
 import CFFmpeg
 import Viseme
 
-/// A decoded 4:2:0 picture, kept as it came.
+/// A decoded 4:2:0 picture without conversion.
 struct PlanarPicture: Picture {
     let width: Int
     let height: Int
-    /// Y, then the halved Cb and Cr, rows without padding.
+    /// Y, then Cb and Cr at half size, without row padding.
     private let bytes: [UInt8]
     private let format: AVPixelFormat
     private let matrix: AVColorSpace
@@ -41,12 +41,12 @@ struct PlanarPicture: Picture {
 
     var byteCount: Int { bytes.count }
 
-    /// Whether pictures of a pixel format are kept as they come.
+    /// Whether pictures of a pixel format are kept without conversion.
     static func isKept(_ format: AVPixelFormat) -> Bool {
         format == AV_PIX_FMT_YUV420P || format == AV_PIX_FMT_YUVJ420P
     }
 
-    /// Whether its bytes are what the encoder wants: BT.709, 16…235.
+    /// Whether it has the encoder's format: BT.709, 16…235.
     var isEncodable: Bool {
         format == AV_PIX_FMT_YUV420P && matrix == AVCOL_SPC_BT709 && range != AVCOL_RANGE_JPEG && width % 2 == 0
             && height % 2 == 0
@@ -84,7 +84,7 @@ struct PlanarPicture: Picture {
         }
     }
 
-    /// Of the three planes.
+    /// The size of the three planes.
     private static func sizes(width: Int, height: Int) -> [(columns: Int, rows: Int)] {
         let half = ((width + 1) / 2, (height + 1) / 2)
         return [(width, height), half, half]

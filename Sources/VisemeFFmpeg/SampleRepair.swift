@@ -1,7 +1,7 @@
 import CFFmpeg
 import Foundation
 
-/// Replaces samples that are not finite, and those far beyond full scale, which no encoder takes.
+/// Replaces samples that are not finite or far beyond full scale, which encoders do not accept.
 struct SampleRepair {
     /// 18 dB over full scale.
     private static let largest = 8.0
@@ -47,12 +47,12 @@ struct SampleRepair {
         }
     }
 
-    /// What was noticed.
+    /// Notes for the report.
     func warnings(_ label: String) -> [String] {
         guard let first else { return [] }
         let seconds = String(format: "%.3f", Double(first.sample) / Double(first.rate))
         return [
-            "\(label): \(replaced) samples are NaN, infinite or far beyond full scale, the first one is sample "
+            "\(label): \(replaced) samples are NaN, infinite or far beyond full scale, the first is sample "
                 + "\(first.sample) at \(seconds) s; they were replaced."
         ]
     }

@@ -204,7 +204,7 @@ struct RenderTests {
         }
     }
 
-    @Test("Everybody sees his own jobs only")
+    @Test("Clients see their own jobs only")
     func owners() async throws {
         let keys = ["ada": "first secret", "bob": "second secret"]
         try await TinyServer.test(

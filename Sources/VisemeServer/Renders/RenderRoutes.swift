@@ -5,9 +5,9 @@ import Hummingbird
 import NIOCore
 import Viseme
 
-/// `/v1/renders`: speech in, a video file out, some time later.
+/// `/v1/renders`: jobs that render speech to a video file.
 struct RenderRoutes: Sendable {
-    /// A job as clients see it.
+    /// A job in a response.
     struct Document: Codable, Sendable, Equatable {
         var id: String
         var avatar: String
@@ -37,7 +37,7 @@ struct RenderRoutes: Sendable {
         var id: String
     }
 
-    /// The answer to `GET /v1/renders`.
+    /// The response to `GET /v1/renders`.
     struct List: Codable, Sendable {
         var renders: [Document]
     }
@@ -73,7 +73,7 @@ struct RenderRoutes: Sendable {
         }
     }
 
-    // MARK: Asking
+    // MARK: Creating
 
     private func create(_ request: Request, _ context: ServerContext) async throws -> Response {
         let wanted = request.uri.queryParameters.get("avatar")
@@ -91,7 +91,7 @@ struct RenderRoutes: Sendable {
         let body = try BoundedBody(request, configuration)
         let owner = owner(context)
         let text = try await text(of: request, body)
-        // Before the text is spoken: a retry does not run the program again.
+        // Looked up before the text is spoken: a retry does not run the program again.
         if let text, let key,
             let (job, framesDone) = try await queue.repeated(
                 owner: owner, key: key, digest: "\(avatar) \(text.digest)")
@@ -131,7 +131,7 @@ struct RenderRoutes: Sendable {
         var words: String
         var voice: String
 
-        /// Identifies the request. Not a hash of the speech: a program may speak the same text differently the next time.
+        /// Identifies the request. Not a hash of the speech: a program may speak the same text differently next time.
         var digest: String { "text \(voice) \(hexDigest(of: words))" }
     }
 
@@ -159,7 +159,7 @@ struct RenderRoutes: Sendable {
             throw VisemeError(.tooLarge, "The text has more than \(limit) characters")
         }
         guard words.contains(where: { !$0.isWhitespace }) else {
-            throw VisemeError(.usage, "There is nothing to say: the text is empty")
+            throw VisemeError(.usage, "The text is empty")
         }
         return words
     }
@@ -170,22 +170,22 @@ struct RenderRoutes: Sendable {
         EventStream.response { writer in
             let stream = EventStream()
             var last: Document?
-            var silentLooks = 0
+            var unchanged = 0
             while true {
                 guard let (job, framesDone) = try await queue.job(id) else {
                     return try await writer.write(try stream.event("deleted", Deleted(id: id)))
                 }
                 let now = Document(job, framesDone: framesDone)
-                silentLooks += 1
+                unchanged += 1
                 if now != last {
                     try await writer.write(try stream.event("render", now))
                     last = now
-                    silentLooks = 0
-                } else if silentLooks % 60 == 0 {
+                    unchanged = 0
+                } else if unchanged % 60 == 0 {
                     try await writer.write(EventStream.pulse)
                 }
                 if job.isEnded { return }
-                // A look costs a read of one row; more often than this nobody could see the bar move.
+                // One read of a row; more often would not be visible.
                 try await Task.sleep(for: .milliseconds(250))
             }
         }
@@ -232,9 +232,9 @@ struct RenderRoutes: Sendable {
         }
     }
 
-    // MARK: Whose
+    // MARK: Owners
 
-    /// The API key that asks; nobody in particular where there are none.
+    /// The name of the request's API key; empty where the server has no keys.
     private func owner(_ context: ServerContext) -> String { configuration.apiKeys.isEmpty ? "" : context.client }
 
     private func job(_ context: ServerContext) async throws -> (job: RenderJob, framesDone: Int) {
@@ -249,6 +249,6 @@ struct RenderRoutes: Sendable {
 }
 
 extension HTTPField.Name {
-    /// Names a request, so that sending it again does nothing again.
+    /// Identifies a request, so that a retry does not create another job.
     static let idempotencyKey = name("Idempotency-Key")
 }
