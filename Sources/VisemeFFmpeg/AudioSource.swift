@@ -12,9 +12,9 @@ struct AudioSource: ~Copyable {
     private let unit: AVRational
     private let format: String
     private let isPipe: Bool
-    /// Bytes that a WAV header promises beyond the end of the file.
+    /// Bytes that a WAV header states beyond the end of the file.
     private let missingBytes: Int
-    /// Samples that Matroska's CodecDelay says come before the sound and that are still to be dropped.
+    /// Samples of Matroska's CodecDelay that are still to be dropped.
     private var priming: Int64
     private var isStarted = false
     private var hasPacketAhead = false
@@ -24,35 +24,35 @@ struct AudioSource: ~Copyable {
     private var decoded: Int64 = 0
     private var readFailure: String?
     private var packets = 0
-    /// Packets that an MP4 file says it has; 0 where it does not say.
+    /// The number of packets that an MP4 file states; 0 if it states none.
     private let statedPackets: Int
     private var clock = SoundClock()
     private var repair = SampleRepair()
-    /// Samples of silence that are still to come before the frame that is held.
+    /// Samples of silence still to be emitted before the held frame.
     private var gap: Int64 = 0
-    private let held: Frame
+    private let held: AVFrameBox
 
-    /// When the first packet that was decoded starts, in the stream's time unit.
+    /// The start of the first decoded packet, in the stream's time base.
     private(set) var firstTimestamp: Int64?
     /// The frame that `next()` decoded last.
-    let frame: Frame
-    /// The file in messages.
+    let frame: AVFrameBox
+    /// The name of the file in messages.
     let label: String
-    /// The codec's number.
+    /// The codec's id.
     let codec: AVCodecID
     /// The codec's name.
     let codecName: String
-    /// Samples a second as the container says.
+    /// The container's sample rate in Hz.
     let rate: Int
-    /// Channels as the container says.
+    /// The container's number of channels.
     let channels: Int
-    /// Seconds as the container says, or nil when it only estimates them.
+    /// The container's duration in seconds; nil when it is an estimate.
     let statedSeconds: Double?
 
     /// Opens the best audio stream of a file.
     ///
-    /// - Parameter manner: How it is read.
-    /// - Throws: `.noInput`, `.badData` (no sound; the message names the streams found), `.unavailable` (no decoder).
+    /// - Parameter manner: How the file is read.
+    /// - Throws: `.noInput`, `.badData` (no sound; the message names the streams), `.unavailable` (no decoder).
     init(_ url: URL, manner: Demuxer.Manner = .file) throws {
         let demuxer = try Demuxer(url, as: "Speech", manner: manner)
         let label = "Speech '\(demuxer.name)'"
@@ -70,12 +70,12 @@ struct AudioSource: ~Copyable {
         try Self.require(rate: rate, channels: channels, label: label)
         let decoder = try Decoder(stream, label: label)
         let packet = try Packet()
-        let frame = try Frame()
+        let frame = try AVFrameBox()
         let estimated = demuxer.context.pointee.duration_estimation_method == AVFMT_DURATION_FROM_BITRATE
         let unit = stream.pointee.time_base
         let format = text(demuxer.context.pointee.iformat.pointee.name)
         let packetAhead = try Packet()
-        let held = try Frame()
+        let held = try AVFrameBox()
         let duration = stream.pointee.duration
         let known = !estimated && duration != viseme_no_timestamp() && duration > 0 && unit.den > 0
         statedSeconds = known ? Double(duration) * Double(unit.num) / Double(unit.den) : nil
@@ -101,22 +101,21 @@ struct AudioSource: ~Copyable {
         streamIndex = index
     }
 
-    /// Refuses what nobody records speech with: a few bytes at 10 Hz would become gigabytes at 16 kHz.
+    /// Refuses unusual rates: a few bytes at 10 Hz would become gigabytes at 16 kHz.
     private static func require(rate: Int, channels: Int, label: String) throws {
         guard (1000...768_000).contains(rate), (1...64).contains(channels) else {
             throw VisemeError(
                 .badData,
-                "\(label) says it has \(rate) Hz and \(channels) channels, expected 1000…768000 Hz and 1…64 channels")
+                "\(label) has \(rate) Hz and \(channels) channels, expected 1000…768000 Hz and 1…64 channels")
         }
     }
 
-    /// The stream that is read.
+    /// The selected stream.
     var stream: UnsafeMutablePointer<AVStream>? { demuxer.stream(streamIndex) }
 
-    /// Decodes the next frame of sound. Where packets are missing there are frames of silence, so that what follows comes at its
-    /// time.
+    /// Decodes the next audio frame. Missing packets are replaced by frames of silence, so that later sound keeps its time.
     ///
-    /// - Returns: Whether there is one; false at the end.
+    /// - Returns: False at the end.
     mutating func next() throws -> Bool {
         if let isSilence = try silence() { return isSilence }
         while true {
@@ -141,7 +140,7 @@ struct AudioSource: ~Copyable {
         }
     }
 
-    /// Makes the next frame of a gap's silence, or gives the frame behind the gap.
+    /// Makes the next silent frame of a gap, or restores the frame after the gap.
     ///
     /// - Returns: nil when there is no gap.
     private mutating func silence() throws -> Bool? {
@@ -157,9 +156,9 @@ struct AudioSource: ~Copyable {
         return true
     }
 
-    /// Reads packets until one can be given to the decoder, or says that the end came.
+    /// Sends the next usable packet, or the end of the stream, to the decoder.
     private mutating func feed() {
-        // In MP4 one packet is read ahead, to know which one is the last; elsewhere it would only cost time.
+        // MP4 needs one packet of read-ahead to detect the last packet.
         guard format.contains("mp4") else {
             while nextPacket(into: packet.pointer) {
                 if firstTimestamp == nil { firstTimestamp = packet.pointer.pointee.pts }
@@ -181,10 +180,10 @@ struct AudioSource: ~Copyable {
         decoder.sendEnd()
     }
 
-    /// Takes an encoder's padding off the decoded frame where libavcodec leaves it: the priming in Matroska, and what
-    /// comes after the end of the last packet in MP4.
+    /// Removes encoder padding that libavcodec leaves in the decoded frame: the priming in Matroska, and the samples after the
+    /// end of the last packet in MP4.
     ///
-    /// - Returns: Whether anything is left of the frame.
+    /// - Returns: Whether samples remain.
     private mutating func trim() throws -> Bool {
         let raw = frame.pointer
         let rate = Int64(raw.pointee.sample_rate)
@@ -213,7 +212,7 @@ struct AudioSource: ~Copyable {
     private mutating func findPriming(at time: Int64, rate: Int64) {
         guard format.contains("matroska"), codec != AV_CODEC_ID_OPUS, time != viseme_no_timestamp() else { return }
         let (scale, second) = (rate * Int64(unit.num), Int64(unit.den))
-        // Older versions of libavformat tell it by times before 0 only.
+        // Older versions of libavformat report it only as negative timestamps.
         priming = max(priming, av_rescale(max(0, -max(time, -second)), scale, second))
         // Newer versions may have dropped it: then the frame starts later than its packet.
         if let firstTimestamp { priming -= min(priming, av_rescale(max(0, time &- firstTimestamp), scale, second)) }
@@ -221,7 +220,7 @@ struct AudioSource: ~Copyable {
 
     /// Reads the next packet without decoding it.
     ///
-    /// - Returns: Whether there is one; false at the end.
+    /// - Returns: False at the end.
     mutating func nextPacket(into packet: UnsafeMutablePointer<AVPacket>) -> Bool {
         while !atEnd {
             let status = demuxer.read(into: packet)
@@ -238,11 +237,11 @@ struct AudioSource: ~Copyable {
         return false
     }
 
-    /// The error for sound without a sample.
+    /// The error for a file without samples.
     var emptiness: VisemeError {
         if isPipe, format.contains("mp4") {
             return VisemeError(
-                .badData, "\(label) has its index at its end, and a pipe cannot go back to its beginning",
+                .badData, "\(label) has its index at its end, and a pipe cannot seek",
                 hint: "give the file by its name, or rewrite it: ffmpeg -i IN.m4a -c copy -movflags +faststart OUT.m4a")
         }
         return VisemeError(
@@ -250,7 +249,7 @@ struct AudioSource: ~Copyable {
             hint: "the file is empty or damaged; play it to check")
     }
 
-    /// What was survived so far, a sentence each.
+    /// Recoverable problems so far, one sentence each.
     var warnings: [String] {
         var found: [String] = []
         if damaged > 0 { found.append("\(label): \(damaged) damaged packets were skipped or concealed.") }
@@ -259,7 +258,7 @@ struct AudioSource: ~Copyable {
         found += repair.warnings(label) + clock.warnings(label, rate: rate)
         if isTruncated {
             let held = String(format: "%.3f", Double(decoded) / Double(rate))
-            found.append("\(label) is truncated: it holds \(held) s of the \(statedText) that it promises.")
+            found.append("\(label) is truncated: it holds \(held) s of the stated \(statedText).")
         }
         return found
     }
@@ -268,8 +267,8 @@ struct AudioSource: ~Copyable {
         statedSeconds.map { String(format: "%.3f s", $0) } ?? "\(statedPackets) packets"
     }
 
-    /// Whether the container promises more sound than there is. Where its promise is an estimate, or counts what is not heard,
-    /// nothing is said: the length of an MP3 counts its priming, and that of a fragment may be the time of its broadcast.
+    /// Whether the container states more sound than there is. False where its duration is an estimate or includes padding: an
+    /// MP3's duration includes its priming, and a fragment's may be its broadcast time.
     private var isTruncated: Bool {
         guard atEnd, missingBytes == 0, decoded > 0, rate > 0 else { return false }
         if format.contains("mp4") { return statedPackets > 0 && packets < statedPackets }

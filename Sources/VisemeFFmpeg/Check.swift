@@ -2,16 +2,16 @@ import CFFmpeg
 import Foundation
 import Viseme
 
-/// What a native call was for: the error that is thrown when it fails.
+/// The error that is thrown when a native call fails.
 struct Purpose {
-    /// The class of failure.
+    /// The error code.
     var code: VisemeError.Code
-    /// The thing and what could not be done with it.
+    /// The object and the failed operation.
     var message: String
-    /// The next action.
+    /// The hint of the error.
     var hint: String?
 
-    /// Describes a purpose.
+    /// Makes a purpose.
     init(_ code: VisemeError.Code, _ message: String, hint: String? = nil) {
         self.code = code
         self.message = message
@@ -19,11 +19,11 @@ struct Purpose {
     }
 }
 
-/// Turns a status of libav* into an error.
+/// Throws an error for a negative libav* status.
 ///
 /// - Parameters:
-///   - status: What the call returned; negative means failure.
-///   - purpose: Evaluated on failure only.
+///   - status: The returned status; negative means failure.
+///   - purpose: The error, evaluated on failure only.
 /// - Returns: The status, zero or more.
 @discardableResult
 func check(_ status: Int32, _ purpose: @autoclosure () -> Purpose) throws -> Int32 {
@@ -37,25 +37,25 @@ func check(_ status: Int32, _ purpose: @autoclosure () -> Purpose) throws -> Int
     throw VisemeError(code, "\(purpose.message): \(reason)", hint: purpose.hint)
 }
 
-/// Turns a missing native object into an error: libav* returns null only when memory is short.
+/// Throws an error for a null object: libav* returns null only when it is out of memory.
 func check<Value>(_ value: Value?, _ name: String) throws -> Value {
-    guard let value else { throw VisemeError(.internal, "libav* gave no \(name): out of memory") }
+    guard let value else { throw VisemeError(.internal, "libav* returned no \(name): out of memory") }
     return value
 }
 
-/// The words of libav* for a status.
+/// The libav* message for a status.
 func reason(of status: Int32) -> String {
     var text = [CChar](repeating: 0, count: 256)
     guard av_strerror(status, &text, text.count) == 0 else { return "libav status \(status)" }
     return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
-/// Where a file is, in the spelling of libav*: a path is never taken for a protocol.
+/// A file's URL for libav*: a path is never parsed as a protocol.
 func location(of url: URL) -> String {
     url.isFileURL ? "file:\(url.path)" : url.absoluteString
 }
 
-/// How a file is named in messages.
+/// The name of a file in messages.
 func name(of url: URL) -> String {
     if url.isFileURL { return url.path }
     if url == FFmpeg.standardInput { return "standard input" }

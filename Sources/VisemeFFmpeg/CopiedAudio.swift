@@ -2,7 +2,7 @@ import CFFmpeg
 import Foundation
 import Viseme
 
-/// The original sound, packet by packet as it is.
+/// Copies the original sound's packets unchanged.
 struct CopiedAudio: ~Copyable {
     private var source: AudioSource
     private let packet: Packet
@@ -11,24 +11,24 @@ struct CopiedAudio: ~Copyable {
     private let isMatroska: Bool
     private let padsItsEnd: Bool
     private let unit: AVRational
-    /// What is taken off every timestamp: the first sample that one hears is at 0.
+    /// Subtracted from every timestamp, so that the first audible sample is at 0.
     private let shift: Int64
-    /// Where the first sample that one hears is in the output: 0, but for Opus in Matroska.
+    /// The time of the first audible sample in the output: 0, except for Opus in Matroska.
     private let lead: Int64
-    /// Samples in the packets before the first sample that one hears.
+    /// Samples in the packets before the first audible sample.
     private let priming: Int32
     private var expected: Int64?
     private var lastWritten: Int64?
     private var end: Int64 = 0
-    /// The length of the packet before.
+    /// The duration of the previous packet.
     private var usual: Int64 = 0
     private var ended = false
 
-    /// Opens the sound and finds out where its first sample is.
+    /// Opens the sound and finds its first audible sample.
     ///
-    /// - Parameter url: A file; it is opened twice, so a pipe will not do.
+    /// - Parameter url: A file, not a pipe: it is opened twice.
     init(_ url: URL, into container: Container) throws {
-        // Decoding tells where the sound begins: encoders put some priming before it.
+        // Decoding finds the start of the sound, after the encoder's priming.
         var trial = try AudioSource(url)
         let first = try trial.next() ? trial.frame.pointer.pointee.pts : viseme_no_timestamp()
         let begin = trial.firstTimestamp ?? first
@@ -41,7 +41,7 @@ struct CopiedAudio: ~Copyable {
         let isPrimed = first != viseme_no_timestamp() && begin != viseme_no_timestamp() && begin < first
         let padding = isPrimed ? av_rescale(first &- begin, Int64(source.rate) * Int64(unit.num), Int64(unit.den)) : 0
         let isMatroska = container == .mkv
-        // An edit list hides a beginning that Matroska would play; what is longer than any encoder's priming is one.
+        // More hidden samples than any encoder's priming come from an edit list. Matroska would play them.
         guard !isMatroska || Int(padding) <= Self.longestPriming else {
             throw VisemeError(.unsupported, "\(source.label) hides \(padding) samples at its beginning")
         }
@@ -58,10 +58,10 @@ struct CopiedAudio: ~Copyable {
         priming = Int32(clamping: padding)
     }
 
-    /// Samples before the first one that one hears: 80 ms at 48 kHz and some more, Opus has the longest.
+    /// The longest priming in samples: Opus has 80 ms at 48 kHz and some more.
     private static let longestPriming = 5000
 
-    /// Codecs whose last packet is as long as the others, its end padded. In all others a short packet is a short packet.
+    /// Codecs whose last packet is padded to the length of the others.
     static let codecsOfFixedFrames = Set(
         [
             AV_CODEC_ID_AAC, AV_CODEC_ID_MP3, AV_CODEC_ID_MP2, AV_CODEC_ID_OPUS, AV_CODEC_ID_AC3, AV_CODEC_ID_EAC3,
@@ -70,7 +70,7 @@ struct CopiedAudio: ~Copyable {
     /// Seconds of sound written.
     var seconds: Double { time(end &- lead) }
 
-    /// How the sound is carried, for the report.
+    /// A description of the sound, for the report.
     var summary: String { "copied \(source.codecName)" }
 
     /// Adds the stream to a container.
@@ -85,7 +85,7 @@ struct CopiedAudio: ~Copyable {
     /// Writes the packets that start before a time in seconds.
     mutating func advance(to limit: Double, into muxer: borrowing Muxer) throws {
         while !ended, seconds < limit {
-            // One packet is read ahead, to know which one is the last.
+            // One packet is read ahead to detect the last packet.
             if !hasPacketAhead { hasPacketAhead = source.nextPacket(into: packetAhead.pointer) }
             guard hasPacketAhead else {
                 ended = true
@@ -110,13 +110,13 @@ struct CopiedAudio: ~Copyable {
         expected = start &+ length
         let padding = rescale(Int64(viseme_packet_padding(raw)), from: Int64(source.rate))
         if padding > 0, length > 0 {
-            // Some demuxers have shortened the last packet already, some have not.
+            // Some demuxers shorten the last packet already.
             length = min(length, max(usual, length) - padding)
             guard length > 0 else { return }
         }
         let missing = av_rescale(usual - length, Int64(source.rate) * Int64(unit.num), Int64(unit.den))
         if isLast, isMatroska, padsItsEnd, missing > 1, padding == 0 {
-            // Matroska keeps the length of the last packet this way only.
+            // The only way for Matroska to store the length of the last packet.
             try check(
                 viseme_packet_set_padding(raw, UInt32(clamping: missing)),
                 Purpose(.internal, "\(source.label): no memory"))

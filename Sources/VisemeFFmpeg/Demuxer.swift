@@ -2,30 +2,30 @@ import CFFmpeg
 import Foundation
 import Viseme
 
-/// An opened media file that gives packets.
+/// Reads packets from a media file.
 struct Demuxer: ~Copyable {
     /// The native context, owned.
     let context: UnsafeMutablePointer<AVFormatContext>
-    /// How the file is named in messages.
+    /// The file's name in messages.
     let name: String
 
-    /// How an input is read.
+    /// How to read an input.
     enum Manner {
-        /// A file, or a pipe that is read to its end: nothing else is opened.
+        /// A file, or a pipe that is read to its end. Opens no other resource.
         case file
-        /// Something that goes on while it is read, from a pipe or a network: begun with as little of it as possible.
+        /// A live input from a pipe or a network, with minimal probing.
         case live
-        /// Something untrusted from a pipe: nothing else is opened.
+        /// An untrusted pipe. Opens no other resource.
         case pipe
-        /// The same as `live`, of bare samples that nothing describes.
+        /// Like `live`, for raw samples without a container.
         case samples(RawSamples)
     }
 
-    /// Protocols of a live input.
+    /// The allowed protocols of a live input.
     private static let liveProtocols = "file,pipe,http,https,tcp,tls,crypto,udp,rtp,srt,rtmp,rtmps"
 
-    /// The formats that are opened: media in one file. Lists of other files, session descriptions, scripts and devices are not
-    /// among them, so that no input makes us open what it names.
+    /// The allowed formats: media in one file. Playlists, session descriptions, scripts and devices are excluded, so that no input
+    /// can open other resources.
     private static let formats = [
         "aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "bmp_pipe", "caf", "dts", "dv",
         "eac3",
@@ -34,16 +34,16 @@ struct Demuxer: ~Copyable {
         "s16le", "shn", "sox", "tak", "tiff_pipe", "tta", "voc", "w64", "wav", "webp_pipe", "wtv", "wv", "xwma",
     ].joined(separator: ",")
 
-    /// The largest picture that is decoded while streams are looked at: 8K.
+    /// The most pixels of a picture decoded during probing: 8K.
     private static let largestPicture = 7680 * 4320
 
-    /// Opens a file, or standard input for `pipe:0`, and looks at its streams.
+    /// Opens a file, or standard input for `pipe:0`, and probes its streams.
     ///
     /// - Parameters:
     ///   - url: The file.
-    ///   - thing: What the file is for, in messages: "Speech", "Template".
-    ///   - manner: How it is read.
-    /// - Throws: `.noInput` when it is not there, `.badData` when libav* does not know what it is.
+    ///   - thing: The file's role in messages: "Speech", "Template".
+    ///   - manner: How to read it.
+    /// - Throws: `.noInput` when it does not exist, `.badData` when libav* does not recognize it.
     init(_ url: URL, as thing: String, manner: Manner = .file) throws {
         let name = VisemeFFmpeg.name(of: url)
         try Self.requireFile(url, as: thing, manner: manner)
@@ -76,7 +76,7 @@ struct Demuxer: ~Copyable {
         if status == viseme_error_posix(EINVAL), let list = refusedFormat(of: url) {
             throw VisemeError(
                 .unsupported,
-                "\(label) is a list of other files or not media (\(list)); nothing that it names is opened",
+                "\(label) is a playlist or not media (\(list)); files that it names are not opened",
                 hint: "give the media file itself")
         }
         try check(
@@ -86,7 +86,7 @@ struct Demuxer: ~Copyable {
                 hint: "give audio or video in one file, not a playlist; check it with: ffprobe '\(name)'"))
         do {
             let input = try check(context, "input")
-            // Bare samples are described already, and looking at them would only cost time.
+            // Raw samples need no probing.
             if case .samples = manner { return input }
             try findStreams(of: input, label: label)
             return input
@@ -96,19 +96,19 @@ struct Demuxer: ~Copyable {
         }
     }
 
-    /// Looks at the streams, without decoding pictures of any size.
+    /// Probes the streams, with a limit on picture sizes.
     private static func findStreams(of input: UnsafeMutablePointer<AVFormatContext>, label: String) throws {
         var options = [OpaquePointer?](repeating: nil, count: Int(input.pointee.nb_streams))
         for i in options.indices { av_dict_set(&options[i], "max_pixels", "\(largestPicture)", 0) }
         defer { for i in options.indices { av_dict_free(&options[i]) } }
         try check(
             avformat_find_stream_info(input, &options),
-            Purpose(.badData, "\(label) has no stream that can be understood"))
+            Purpose(.badData, "\(label) has no readable stream"))
     }
 
-    /// The name of a file's format, if it is one that is never opened. Only the file's beginning is read.
+    /// The name of a file's format, if it is not allowed. Reads only the beginning of the file.
     private static func refusedFormat(of url: URL) -> String? {
-        // Only to explain an error; without the beginning the usual words must do.
+        // This only improves an error message.
         guard url.isFileURL, let file = try? FileHandle(forReadingFrom: url),
             let head = try? file.read(upToCount: 1 << 16)
         else { return nil }
@@ -131,18 +131,18 @@ struct Demuxer: ~Copyable {
         avformat_close_input(&context)
     }
 
-    /// How many streams the file has.
+    /// The number of streams.
     var streamCount: Int { Int(context.pointee.nb_streams) }
 
-    /// The stream with a number, or nil.
+    /// The stream with an index, or nil.
     func stream(_ index: Int) -> UnsafeMutablePointer<AVStream>? {
         guard index >= 0, index < streamCount, let streams = context.pointee.streams else { return nil }
         return streams[index]
     }
 
-    /// Picks the best stream of a kind and tells libav* to skip the others.
+    /// Selects the best stream of a kind and discards the others.
     ///
-    /// - Returns: The stream's number, or nil when there is none.
+    /// - Returns: The stream's index, or nil when there is none.
     func select(_ kind: AVMediaType) -> Int? {
         let best = Int(av_find_best_stream(context, kind, -1, -1, nil, 0))
         guard best >= 0, stream(best) != nil else { return nil }
@@ -161,7 +161,7 @@ struct Demuxer: ~Copyable {
         return av_read_frame(context, packet)
     }
 
-    /// The streams in words: "video h264, audio aac".
+    /// A description of the streams: "video h264, audio aac".
     func describeStreams() -> String {
         let all = (0..<streamCount).compactMap { index -> String? in
             guard let parameters = stream(index)?.pointee.codecpar else { return nil }

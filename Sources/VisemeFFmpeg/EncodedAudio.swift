@@ -5,19 +5,19 @@ import Viseme
 /// The original sound, or a part of it, encoded as AAC.
 struct EncodedAudio: ~Copyable {
     private var source: AudioSource
-    private var encoder: AudioEncoder
+    private var encoder: AACEncoder
     private var resampler: Resampler
     private var hasFrame: Bool
     /// Samples at the source's rate that are skipped before the part.
     private var toSkip: Int64
-    /// Samples at the source's rate that still belong to the part.
+    /// Samples at the source's rate that remain in the part.
     private var toTake: Int64
     private var ended = false
 
-    /// What was noticed.
+    /// Notes for the report.
     private(set) var notes: [String]
 
-    /// Opens the sound and an AAC encoder at the same or the nearest possible rate.
+    /// Opens the sound and an AAC encoder at the same or the nearest supported rate.
     ///
     /// - Parameters:
     ///   - url: The file.
@@ -27,15 +27,17 @@ struct EncodedAudio: ~Copyable {
         guard try source.next() else { throw VisemeError(.badData, "\(source.label) holds no sample") }
         let form = Resampler.form(of: source.frame)
         var notes: [String] = []
-        let rate = AudioEncoder.rate(near: form.rate)
-        if rate != form.rate { notes.append("AAC has no \(form.rate) Hz: the sound was encoded with \(rate) Hz.") }
-        let encoder = try AudioEncoder(like: source.frame, rate: rate, label: source.label)
+        let rate = AACEncoder.rate(near: form.rate)
+        if rate != form.rate {
+            notes.append("AAC does not support \(form.rate) Hz: the sound was encoded at \(rate) Hz.")
+        }
+        let encoder = try AACEncoder(like: source.frame, rate: rate, label: source.label)
         if encoder.channels != form.channels {
-            notes.append("AAC does not take these \(form.channels) channels: mixed to \(encoder.channels).")
+            notes.append("AAC does not support these \(form.channels) channels: mixed to \(encoder.channels).")
         }
         let resampler = try Self.makeResampler(source.frame, encoder, label: source.label)
         let samples = { (seconds: Double) in Int64((seconds * Double(form.rate)).rounded()) }
-        // Past any sound there is: 2³² seconds.
+        // 2³² seconds: later than the end of any file.
         let limit = 4_294_967_296.0
         let lower = samples(min(range?.lowerBound ?? 0, limit))
         self.source = source
@@ -48,11 +50,11 @@ struct EncodedAudio: ~Copyable {
     }
 
     private static func makeResampler(
-        _ frame: borrowing Frame, _ encoder: borrowing AudioEncoder, label: String
+        _ frame: borrowing AVFrameBox, _ encoder: borrowing AACEncoder, label: String
     ) throws -> Resampler {
         let form = Resampler.form(of: frame)
         let target = Resampler.Form(
-            rate: encoder.rate, channels: encoder.channels, format: AudioEncoder.format.rawValue)
+            rate: encoder.rate, channels: encoder.channels, format: AACEncoder.format.rawValue)
         let raw = frame.pointer
         let context = encoder.context
         return try withUnsafePointer(to: &raw.pointee.ch_layout) { layout in
@@ -66,7 +68,7 @@ struct EncodedAudio: ~Copyable {
     /// Seconds of sound encoded.
     var seconds: Double { encoder.seconds }
 
-    /// How the sound is carried, for the report.
+    /// A description of the sound, for the report.
     var summary: String { "encoded aac \(encoder.rate) Hz \(encoder.channels) channels" }
 
     /// Adds the stream to a container.
@@ -90,10 +92,10 @@ struct EncodedAudio: ~Copyable {
             }
             try encoder.encode(ended: ended, into: muxer)
         }
-        if ended, seconds == 0, notes.isEmpty { notes.append("\(source.label) has no sample in the wanted part.") }
+        if ended, seconds == 0, notes.isEmpty { notes.append("\(source.label) has no sample in the requested part.") }
     }
 
-    /// Cuts the decoded frame and gives what remains to the encoder.
+    /// Cuts the decoded frame and sends the rest to the encoder.
     private mutating func take() throws {
         let raw = source.frame.pointer.pointee
         let count = Int64(raw.nb_samples)

@@ -2,28 +2,28 @@ import CFFmpeg
 public import Foundation
 import Viseme
 
-/// 40 ms of a live video, encoded: one picture, and the sound that became complete with it.
+/// 40 ms of encoded live video: one picture, and the audio frames that became complete with it.
 ///
-/// A value, so that any number of readers can share it: each of them has its own `LiveMuxer`.
+/// A value that any number of viewers share; each viewer has its own `LiveMuxer`.
 public struct EncodedUnit: Sendable {
     /// One H.264 picture without B-frames: the bytes of an access unit (ITU-T H.264, annex B).
     public struct Picture: Sendable {
         /// The access unit.
         public let data: Data
-        /// Whether nothing before it is needed.
+        /// Whether it is a key frame.
         public let isKey: Bool
     }
 
     /// One AAC frame.
     public struct Sound: Sendable {
-        /// The frame, without a header of its own.
+        /// The frame without an ADTS header.
         public let data: Data
-        /// Number of its first sample, counted as the units are; the encoder's priming comes before 0.
+        /// The number of its first sample on the timeline of the units; the encoder's priming is before 0.
         public let start: Int
-        /// Samples of each channel.
+        /// Samples per channel.
         public let samples: Int
 
-        /// The same, so many samples later.
+        /// The frame moved by a number of samples.
         public func moved(by offset: Int) -> Sound { Sound(data: data, start: start + offset, samples: samples) }
     }
 
@@ -42,14 +42,14 @@ public struct EncodedUnit: Sendable {
     }
 }
 
-/// What a container must know of the encoded streams before their first packet.
+/// The stream parameters that a container needs before the first packet.
 public struct LiveFormat: Sendable {
     let video: StreamParameters
     let audio: StreamParameters
-    /// The form of the sound.
+    /// The audio format.
     let rate: Int
 
-    /// Whether pictures of both can follow one another in one stream: the same parameter sets.
+    /// Whether pictures of both can be mixed in one stream: they have the same parameter sets.
     public func accepts(_ other: LiveFormat) -> Bool { video.extradata == other.video.extradata }
 
     /// The codecs as RFC 6381 names them: "avc1.64001f,mp4a.40.2".
@@ -66,10 +66,10 @@ public struct LiveFormat: Sendable {
 
 /// The parameters of an encoded stream.
 final class StreamParameters: Sendable {
-    /// Owned, and never changed after `init`: reading it from several threads is safe.
+    /// Owned and immutable after `init`, so concurrent reads are safe.
     nonisolated(unsafe) let pointer: UnsafeMutablePointer<AVCodecParameters>
 
-    /// Copies the parameters of an opened encoder.
+    /// Copies the parameters of an open encoder.
     init(_ encoder: UnsafeMutablePointer<AVCodecContext>) throws {
         pointer = try check(avcodec_parameters_alloc(), "stream parameters")
         try check(

@@ -4,17 +4,17 @@ public import Viseme
 
 /// Media files through libav*: the `MediaBackend` for Linux and macOS.
 ///
-/// Sound is averaged to mono and resampled with soxr; video is H.264 through libx264. Everything blocking runs on queues
-/// of its own, never on the shared pool of Swift's concurrency.
+/// Sound is averaged to mono and resampled with soxr; video is H.264 through libx264. Blocking calls run on their own executors,
+/// never on Swift's shared pool.
 public struct FFmpeg: MediaBackend {
-    /// The address that means standard input. libav* can read it once only and cannot jump in it, so `spool()` it when
-    /// its sound also belongs into the video.
+    /// The URL of standard input. It can be read only once and without seeking, so `spool()` it when its sound is also written to
+    /// the video.
     public static let standardInput: URL = {
         guard let url = URL(string: "pipe:0") else { preconditionFailure("'pipe:0' is an address") }
         return url
     }()
 
-    /// The program that containers name as their maker.
+    /// The program name written to the container's metadata.
     public let software: String
 
     /// libav* prints to standard error by default; a library must not.
@@ -22,7 +22,7 @@ public struct FFmpeg: MediaBackend {
 
     /// Makes a backend.
     ///
-    /// - Parameter software: The program and version that containers name as their maker.
+    /// - Parameter software: The program and version written to the container's metadata.
     public init(software: String = "Viseme") {
         self.software = software
         Self.quiet
@@ -30,7 +30,7 @@ public struct FFmpeg: MediaBackend {
 
     /// Opens the sound of an audio or video file, or of `standardInput`.
     ///
-    /// - Throws: `.noInput` when the file is not there, `.badData` when it has no sound (the message names its streams) or
+    /// - Throws: `.noInput` when the file does not exist, `.badData` when it has no sound (the message names its streams) or
     ///   no sample, `.unavailable` when a decoder or soxr is missing.
     public func speech(at url: URL) async throws -> any SpeechReader {
         try await SpeechDecoder.open(url)
@@ -40,7 +40,7 @@ public struct FFmpeg: MediaBackend {
     ///
     /// - Parameters:
     ///   - url: The video, the folder, or the pattern.
-    ///   - memory: The bytes that decoded frames may occupy; at least one frame is always kept.
+    ///   - memory: The most bytes of cached frames; at least one frame is cached.
     /// - Throws: `.noInput`, `.badData` (no picture, a missing number), `.unsupported` (pictures without timestamps).
     public func template(at url: URL, memory: Int) async throws -> any TemplateReader {
         if let images = try ImageSequence(matching: url) {
@@ -59,9 +59,9 @@ public struct FFmpeg: MediaBackend {
         return try await VideoFileWriter.open(request, software: software)
     }
 
-    /// Checks what can be known of a render before anything is loaded.
+    /// Checks a render's files before anything is loaded.
     ///
-    /// - Throws: `.noInput` for a sound that is not there; `.cannotCreate` for an output that exists.
+    /// - Throws: `.noInput` for a missing speech file; `.cannotCreate` for an existing output.
     public func check(sound: URL, output: URL, overwrite: Bool) throws {
         if sound.isFileURL, !FileManager.default.fileExists(atPath: sound.path) {
             throw VisemeError(.noInput, "Speech '\(sound.path)' does not exist", hint: "check the path")
@@ -72,28 +72,28 @@ public struct FFmpeg: MediaBackend {
         }
     }
 
-    /// Opens speech that goes on while it is read: a file, `standardInput`, or an address that libavformat reads.
+    /// Opens live speech: a file, `standardInput`, or a URL that libavformat reads.
     ///
-    /// - Parameter samples: The form of bare samples; nil for a container, which describes itself.
-    /// - Throws: `.noInput`, `.badData` (no sound), `.unavailable` (no decoder, no soxr), `.usage` (impossible samples).
+    /// - Parameter samples: The format of raw samples; nil for a container.
+    /// - Throws: `.noInput`, `.badData` (no sound), `.unavailable` (no decoder, no soxr), `.usage` (invalid sample format).
     public func liveSource(at url: URL, samples: RawSamples? = nil) async throws -> LiveSource {
         try await LiveSource.open(url, samples: samples)
     }
 
-    /// Opens speech in a container that comes through a pipe, from somebody who is not trusted: nothing else is opened.
+    /// Opens speech in a container from an untrusted pipe. Opens no other resource.
     ///
     /// - Parameters:
-    ///   - pipe: The end to read from. It is kept open until the source is closed, and closed then.
-    ///   - sound: The form of the sound that is wanted beside the speech.
-    /// - Throws: `.badData` (no sound), `.unsupported` (a list of other files), `.unavailable` (no decoder, no soxr).
+    ///   - pipe: The read end. It is closed with the source.
+    ///   - sound: The format of the original sound to return.
+    /// - Throws: `.badData` (no sound), `.unsupported` (a playlist), `.unavailable` (no decoder, no soxr).
     public func liveSource(from pipe: FileHandle, sound: SoundForm) async throws -> LiveSource {
         try await LiveSource.open(pipe, sound: sound)
     }
 
-    /// Opens speech in a file, from somebody who is not trusted: nothing else is opened.
+    /// Opens speech in an untrusted file. Opens no other resource.
     ///
-    /// - Parameter sound: The form of the sound that is wanted beside the speech.
-    /// - Throws: as for a pipe.
+    /// - Parameter sound: The format of the original sound to return.
+    /// - Throws: The errors of a pipe.
     public func liveSource(at file: URL, sound: SoundForm) async throws -> LiveSource {
         try await LiveSource.open(file, sound: sound)
     }
@@ -105,14 +105,14 @@ public struct FFmpeg: MediaBackend {
         try await LiveWriter.open(request, software: software)
     }
 
-    /// What a file holds, by reading all of its packets.
+    /// Describes a file's streams by reading all of its packets.
     ///
     /// - Throws: `.noInput`, `.badData`.
     public func probe(_ url: URL) async throws -> MediaSummary {
         try await Prober().summary(of: url)
     }
 
-    /// A picture as it is, as PNG.
+    /// Encodes a picture as PNG.
     public func png(_ picture: any Picture) throws -> Data {
         let image = try picture.image()
         let encoder = try PNGEncoder(width: image.width, height: image.height, software: software, isMarked: false)
@@ -123,7 +123,7 @@ public struct FFmpeg: MediaBackend {
     ///
     /// - Parameter handle: What to copy.
     /// - Returns: The file; the caller removes it.
-    /// - Throws: `.noInput` when nothing came, `.cannotCreate` when the file cannot be written.
+    /// - Throws: `.noInput` when the input is empty, `.cannotCreate` when the file cannot be written.
     public func spool(_ handle: FileHandle = .standardInput) async throws -> URL {
         try await Spooler().spool(handle)
     }

@@ -1,40 +1,40 @@
 import Viseme
 
-/// Decoded frames within a number of bytes, for playback that goes forward and back.
+/// A bounded cache of decoded frames for playback forward and backward.
 ///
-/// What lies behind the direction of play goes first, the farthest of it before the rest: a ping-pong needs the near past
-/// again, and the frames ahead soon.
+/// Evicts frames behind the playhead first, the farthest first: ping-pong playback needs the recent frames again, and the frames
+/// ahead soon.
 struct FrameCache {
     private var frames: [Int: any Picture] = [:]
     private var last = -1
-    /// Whether the last two requests went towards lower numbers.
+    /// Whether playback runs backward: the last request had a lower number than the one before.
     private(set) var isBackward = false
-    /// How many frames fit, at least one.
+    /// The capacity in frames, at least one.
     let capacity: Int
 
     /// Makes an empty cache.
     ///
     /// - Parameters:
-    ///   - memory: The bytes that frames may occupy.
+    ///   - memory: The most bytes of all frames.
     ///   - frameBytes: The bytes of one frame.
     init(memory: Int, frameBytes: Int) {
         capacity = max(1, memory / max(1, frameBytes))
     }
 
-    /// How many frames are kept.
+    /// The number of cached frames.
     var count: Int { frames.count }
 
-    /// Asks for a frame; this also tells the direction of play.
+    /// Looks up a frame, and updates the playback direction.
     mutating func request(_ index: Int) -> (any Picture)? {
         if index != last { isBackward = index < last }
         last = index
         return frames[index]
     }
 
-    /// Whether a frame is kept.
+    /// Whether a frame is cached.
     func contains(_ index: Int) -> Bool { frames[index] != nil }
 
-    /// Keeps a frame, and drops those that are needed last.
+    /// Caches a frame, and evicts frames that are needed last.
     mutating func insert(_ picture: any Picture, at index: Int) {
         frames[index] = picture
         while frames.count > capacity, let victim = victim() { frames[victim] = nil }

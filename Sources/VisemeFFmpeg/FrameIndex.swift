@@ -2,13 +2,13 @@ import CFFmpeg
 import Foundation
 import Viseme
 
-/// Which packets make which frames of a video, in the order of showing.
+/// Maps the packets of a video to its frames in display order.
 struct FrameIndex: Equatable {
     /// One packet as the demuxer gave it.
     struct Entry: Equatable {
-        /// When the frame is shown, in the stream's time unit.
+        /// The presentation timestamp, in the stream's time base.
         var timestamp: Int64
-        /// The packet's decoding time, for jumps.
+        /// The decoding timestamp, for seeking.
         var decodingTime: Int64
         /// Whether decoding can start here.
         var isKey: Bool
@@ -18,7 +18,7 @@ struct FrameIndex: Equatable {
 
     /// The packets in file order.
     let entries: [Entry]
-    /// The frames' timestamps in the order of showing.
+    /// The frames' timestamps in display order.
     let timestamps: [Int64]
     private let frameOfTimestamp: [Int64: Int]
     private let positionOfTimestamp: [Int64: Int]
@@ -48,18 +48,18 @@ struct FrameIndex: Equatable {
         }
     }
 
-    /// How a video becomes one that can be a template.
+    /// The hint for a video that cannot be a template.
     static let conversion =
         "convert it, and count its frames again: ffmpeg -i IN -vf fps=25,scale=iw*sar:ih,setsar=1 -c:v libx264 -crf 12 -an OUT.mp4"
 
-    /// Checks that the frames follow each other at 25 a second.
+    /// Checks for a constant 25 frames per second.
     ///
-    /// - Throws: `.badData` with the rate that was found.
+    /// - Throws: `.badData` with the actual rate.
     func requireRegular(unit: AVRational, label: String) throws {
         guard timestamps.count > 1, unit.num > 0, unit.den > 0 else { return }
         let scale = Double(unit.num) / Double(unit.den)
         let first = Double(timestamps[0]) * scale
-        // Half a frame: some containers round to milliseconds, and a longer video must not run away either.
+        // Half a frame: some containers round to milliseconds, and the error must not grow with the length.
         for (number, timestamp) in timestamps.enumerated() {
             let expected = first + Double(number) / 25
             guard abs(Double(timestamp) * scale - expected) > 0.02 else { continue }
@@ -67,21 +67,21 @@ struct FrameIndex: Equatable {
             let rate = String(format: "%.2f", Double(timestamps.count - 1) / max(length, 1e-6))
             throw VisemeError(
                 .badData,
-                "\(label) has \(rate) frames a second, or an uneven rate: frame \(number) is not at its time for 25",
+                "\(label) has \(rate) frames per second, or an uneven rate: frame \(number) is not at its time for 25",
                 hint: Self.conversion)
         }
     }
 
-    /// How many frames are shown.
+    /// The number of visible frames.
     var count: Int { timestamps.count }
 
-    /// The frame that is shown at a timestamp, or nil.
+    /// The frame with a timestamp, or nil.
     func frame(at timestamp: Int64) -> Int? { frameOfTimestamp[timestamp] }
 
     /// The file position of the packet with a timestamp, or nil.
     func position(of timestamp: Int64) -> Int? { positionOfTimestamp[timestamp] }
 
-    /// The file position of the key packet from which a frame is decoded.
+    /// The file position of the key packet that a frame's decoding starts at.
     func key(for frame: Int) -> Int {
         let timestamp = timestamps[frame]
         var (low, high) = (0, keys.count)
@@ -92,13 +92,13 @@ struct FrameIndex: Equatable {
         return keys[max(0, low - 1)]
     }
 
-    /// The key packet that is shown before another, or nil for the first.
+    /// The previous key packet in display order, or nil for the first.
     func key(before key: Int) -> Int? {
         guard let place = keys.firstIndex(of: key), place > 0 else { return nil }
         return keys[place - 1]
     }
 
-    /// The first frame that is shown from the key packet at a file position on.
+    /// The first frame in display order from the key packet at a file position.
     func firstFrame(from key: Int) -> Int {
         let timestamp = entries[key].timestamp
         return timestamps.firstIndex { $0 >= timestamp } ?? 0

@@ -8,7 +8,7 @@ actor ImageFolderWriter: VideoWriter {
     private let request: VideoRequest
     private var production: FolderProduction?
 
-    /// The actor's own queue.
+    /// The actor's own executor.
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     private init(_ request: VideoRequest) { self.request = request }
@@ -36,7 +36,7 @@ actor ImageFolderWriter: VideoWriter {
         }
     }
 
-    /// Gives the folder its name.
+    /// Renames the folder to its final name.
     func finish() throws -> VideoReport {
         guard var finishing = production.take() else { throw closed() }
         return try finishing.finish()
@@ -46,7 +46,7 @@ actor ImageFolderWriter: VideoWriter {
     func cancel() { production = nil }
 
     private func closed() -> VisemeError {
-        VisemeError(.usage, "'\(request.url.path)' was finished or given up; nothing more can be written")
+        VisemeError(.usage, "'\(request.url.path)' was finished or cancelled; it cannot be written")
     }
 }
 
@@ -80,13 +80,13 @@ struct FolderProduction: ~Copyable {
         } catch {
             throw VisemeError(
                 .cannotCreate, "'\(name)' cannot be written for '\(request.url.path)'",
-                hint: "check the disk's space and health", cause: error)
+                hint: "check the disk", cause: error)
         }
         frames += 1
     }
 
     mutating func finish() throws -> VideoReport {
-        guard frames > 0 else { throw VisemeError(.usage, "'\(request.url.path)' got no frame") }
+        guard frames > 0 else { throw VisemeError(.usage, "'\(request.url.path)' has no frame") }
         try partial.publish()
         return VideoReport(
             frames: frames, videoSeconds: Double(frames) / Double(request.fps), audioSeconds: 0, sound: "none",

@@ -67,7 +67,7 @@ struct ImageSequence: Equatable {
         guard first <= 1 else {
             throw VisemeError(.badData, "Template '\(label)' starts with image \(first), expected 0 or 1")
         }
-        // Counted, not walked: a stray huge number must not cost time.
+        // Found by counting, so that a single huge number costs no time.
         if last - first + 1 != numbered.count {
             var missing = first
             while numbered[missing] != nil { missing += 1 }

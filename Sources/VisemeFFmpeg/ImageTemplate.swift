@@ -4,11 +4,11 @@ import Viseme
 
 /// Template frames that are numbered images in a folder.
 struct ImageTemplate: TemplateReader {
-    /// How many images there are.
+    /// The number of images.
     let frameCount: Int
-    /// Columns of every image.
+    /// The width of every image in pixels.
     let width: Int
-    /// Rows of every image.
+    /// The height of every image in pixels.
     let height: Int
     private let decoder: ImageDecoder
 
@@ -27,7 +27,7 @@ struct ImageTemplate: TemplateReader {
     }
 }
 
-/// Decodes images one by one and keeps some.
+/// Decodes and caches images.
 actor ImageDecoder {
     private let executor = BlockingExecutor("images")
     private let sequence: ImageSequence
@@ -60,7 +60,7 @@ actor ImageDecoder {
         }
         let decoder = try Decoder(stream, label: label, isStrict: true)
         let packet = try Packet()
-        let frame = try Frame()
+        let frame = try AVFrameBox()
         while true {
             let status = demuxer.read(into: packet)
             if status < 0 {

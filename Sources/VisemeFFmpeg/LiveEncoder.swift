@@ -2,9 +2,9 @@ import CFFmpeg
 import Foundation
 public import Viseme
 
-/// Encodes pictures and sound for any number of readers: H.264 without B-frames, a key frame every second and wherever one
-/// is asked for, and AAC. Encoders of one size and quality make the same parameter sets, so that their pictures can follow
-/// one another in one stream wherever a key frame begins.
+/// Encodes pictures and sound for any number of viewers: AAC, and H.264 without B-frames, with a key frame every second and on
+/// request. Encoders of the same size and quality have the same parameter sets, so that one stream can switch between them at a
+/// key frame.
 public actor LiveEncoder {
     private let executor = BlockingExecutor("live encoder")
     private let width: Int
@@ -12,18 +12,18 @@ public actor LiveEncoder {
     private let sound: SoundForm
     private var production: EncoderPair?
 
-    /// What containers must know.
+    /// The stream parameters for containers.
     public nonisolated let format: LiveFormat
 
-    /// The actor's own queue.
+    /// The actor's own executor.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// Opens both encoders.
     ///
     /// - Parameters:
-    ///   - width: Of every picture, in pixels.
-    ///   - height: Of every picture, in pixels.
-    ///   - sound: The form of the sound; its rate is one that AAC knows.
+    ///   - width: The width of every picture in pixels.
+    ///   - height: The height of every picture in pixels.
+    ///   - sound: The audio format, with a sample rate of AAC.
     ///   - crf: x264's constant rate factor, 0 … 51.
     /// - Throws: `.unavailable` without libx264; `.usage`.
     public init(width: Int, height: Int, sound: SoundForm, crf: Int) throws {
@@ -36,8 +36,8 @@ public actor LiveEncoder {
     /// Encodes a picture.
     ///
     /// - Parameters:
-    ///   - picture: The picture; nil for the one before once more.
-    ///   - isKey: Whether nothing before may be needed for it. The first one always is such a key frame.
+    ///   - picture: The picture; nil repeats the previous one.
+    ///   - isKey: Whether to encode a key frame. The first picture always is one.
     public func picture(_ picture: (any Picture)?, isKey: Bool = false) throws -> EncodedUnit.Picture {
         if let picture, picture.width != width || picture.height != height {
             throw VisemeError(
@@ -46,17 +46,17 @@ public actor LiveEncoder {
         return try production.mutate { try $0.encode(picture, isKey: isKey) }
     }
 
-    /// Encodes sound, and gives the frames that became complete.
+    /// Encodes sound, and returns the completed frames.
     ///
-    /// - Parameter samples: Interleaved, in the encoder's form; `start` of what comes out counts them from 0.
+    /// - Parameter samples: Interleaved samples in the encoder's format; `start` of a frame counts them from 0.
     public func sound(_ samples: [Float]) throws -> [EncodedUnit.Sound] {
         guard samples.count % sound.channels == 0 else {
-            throw VisemeError(.usage, "\(samples.count) values are not sound of \(sound.channels) channels")
+            throw VisemeError(.usage, "\(samples.count) values are not divisible by \(sound.channels) channels")
         }
         return try production.mutate { try $0.encode(samples) }
     }
 
-    /// The sound that is still in the encoder. Nothing can be encoded after it.
+    /// Flushes the audio encoder. Nothing can be encoded afterwards.
     public func finishSound() throws -> [EncodedUnit.Sound] {
         defer { production = nil }
         return try production.mutate { try $0.finish() }
@@ -80,15 +80,15 @@ extension Optional where Wrapped: ~Copyable {
 /// Both encoders of a `LiveEncoder`.
 private struct EncoderPair: ~Copyable {
     private var video: VideoEncoder
-    private var audio: AudioEncoder
+    private var audio: AACEncoder
     private var pictures = 0
 
     init(width: Int, height: Int, sound: SoundForm, crf: Int) throws {
         let request = VideoRequest(url: URL(filePath: "live.mp4"), width: width, height: height, crf: crf)
         try request.validate()
-        // 4:2:0 needs even sides.
+        // 4:2:0 needs an even width and height.
         let video = try VideoEncoder(request, width: width + width % 2, height: height + height % 2, isLive: true)
-        let audio = try AudioEncoder(sound, label: "Live sound")
+        let audio = try AACEncoder(sound, label: "Live sound")
         self.video = video
         self.audio = audio
     }
@@ -98,7 +98,9 @@ private struct EncoderPair: ~Copyable {
     }
 
     mutating func encode(_ picture: (any Picture)?, isKey: Bool) throws -> EncodedUnit.Picture {
-        guard picture != nil || pictures > 0 else { throw VisemeError(.usage, "There is no picture before the first") }
+        guard picture != nil || pictures > 0 else {
+            throw VisemeError(.usage, "There is no previous picture to repeat")
+        }
         let packets = PacketList()
         if let picture {
             try video.encode(picture, number: pictures, isKey: isKey, into: packets)
@@ -107,7 +109,7 @@ private struct EncoderPair: ~Copyable {
         }
         pictures += 1
         guard packets.taken.count == 1, let packet = packets.taken.first else {
-            throw VisemeError(.internal, "libx264 gave \(packets.taken.count) packets for one picture")
+            throw VisemeError(.internal, "libx264 returned \(packets.taken.count) packets for one picture")
         }
         return EncodedUnit.Picture(data: packet.data, isKey: packet.isKey)
     }
@@ -126,7 +128,7 @@ private struct EncoderPair: ~Copyable {
     }
 }
 
-/// Packets as values.
+/// Collects packets as values.
 private final class PacketList: PacketSink {
     private(set) var taken: [(data: Data, start: Int, length: Int, isKey: Bool)] = []
 

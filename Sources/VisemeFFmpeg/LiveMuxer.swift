@@ -2,17 +2,17 @@ import CFFmpeg
 public import Foundation
 import Viseme
 
-/// Puts encoded units into a container, for one reader, in memory: MPEG-TS, or fragmented MP4 as Media Source Extensions
-/// want it, its header first. Time begins at 0 with the first unit, whenever the reader joined.
+/// Writes encoded units to a container in memory, for one viewer: MPEG-TS, or fragmented MP4 for Media Source Extensions with its
+/// header first. Time begins at 0 with the viewer's first unit.
 public actor LiveMuxer {
-    /// Pictures in a fragment: half of it is what fragments add to the latency on average.
+    /// Pictures in a fragment; fragments add half of it to the latency on average.
     private static let fragment = 2
 
     private let muxer: Muxer
     private let packet: Packet
     private let format: LiveFormat
     private let isFragmented: Bool
-    /// Samples before the sound that only the decoder needs: everything is shown later by them, so that no time is negative.
+    /// The encoder's priming in samples. All timestamps are delayed by it, so that none is negative.
     private let priming: Int
     private var first: Int?
     private var pictures = 0
@@ -20,11 +20,11 @@ public actor LiveMuxer {
     /// Opens a container.
     ///
     /// - Parameters:
-    ///   - format: The encoder's.
+    ///   - format: The encoder's stream parameters.
     ///   - container: Fragmented MP4 or MPEG-TS.
-    ///   - software: The program that the container names as its maker.
-    ///   - declaresSynthetic: Whether it says that the video was made by a trained model.
-    ///   - notice: One more sentence for the metadata's comment.
+    ///   - software: The program name for the container's metadata.
+    ///   - declaresSynthetic: Whether the metadata says that a trained model made the video.
+    ///   - notice: Another sentence for the metadata's comment.
     public init(
         _ format: LiveFormat, container: LiveRequest.Container, software: String, declaresSynthetic: Bool = true,
         notice: String? = nil
@@ -32,8 +32,8 @@ public actor LiveMuxer {
         var layout = container.layout
         layout.isInMemory = true
         if container == .mp4 {
-            // The header at once; fragments where we say so, at the times that we say: nothing is shifted by the muxer, and the
-            // sound's priming is part of the time, not of an edit list.
+            // The header at once, and explicit fragments. The muxer does not shift timestamps, and the priming is part of the
+            // timeline, not of an edit list.
             layout.options = [
                 ("movflags", "+empty_moov+default_base_moof+frag_custom+frag_discont+use_metadata_tags"),
                 ("use_editlist", "0"), ("avoid_negative_ts", "disabled"),
@@ -56,10 +56,10 @@ public actor LiveMuxer {
         priming = Int(format.audio.pointer.pointee.initial_padding)
     }
 
-    /// What a reader gets before the first unit: the header of MP4; nothing in MPEG-TS.
+    /// The bytes before the first unit: the header of MP4; empty for MPEG-TS.
     public func header() -> Data { muxer.take() }
 
-    /// Adds the next unit; the first one has a key frame.
+    /// Adds the next unit. The first unit must have a key frame.
     ///
     /// - Returns: The bytes that are ready.
     public func write(_ unit: EncodedUnit) throws -> Data {
@@ -68,7 +68,7 @@ public actor LiveMuxer {
         let samplesPerUnit = format.rate / 25
         for sound in unit.sound {
             let start = sound.start - first * samplesPerUnit + priming
-            // Of the sound before the first picture nothing is wanted.
+            // Sound before the first picture is dropped.
             guard start >= 0 else { continue }
             try write(
                 sound.data, to: Muxer.audioStream, start: start, length: sound.samples, unit: Int32(format.rate),
@@ -79,7 +79,7 @@ public actor LiveMuxer {
             try write(
                 picture.data, to: Muxer.videoStream, start: start, length: 3600, unit: 90_000, isKey: picture.isKey)
             pictures += 1
-            // The first fragment is one picture long: there is something to see at once.
+            // The first fragment has one picture, which is visible at once.
             if isFragmented, (pictures - 1) % Self.fragment != 0 { return Data() }
         }
         try muxer.flush()

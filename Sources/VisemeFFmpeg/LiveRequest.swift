@@ -1,46 +1,45 @@
 public import Foundation
 public import Viseme
 
-/// What to write in real time, and where.
+/// The settings of a live output.
 public struct LiveRequest: Sendable {
-    /// Where it goes.
+    /// The destination.
     public enum Output: Sendable {
         /// Standard output.
         case standardOutput
-        /// A file, which gets its name when it is complete.
+        /// A file, renamed to its final name when complete.
         case file(URL)
-        /// An address that libavformat writes to: `rtmp://…`, `srt://…`, `udp://…`.
+        /// A URL that libavformat writes to: `rtmp://…`, `srt://…`, `udp://…`.
         case address(String)
     }
 
-    /// The containers that can be read while they are written.
+    /// Containers for live output.
     public enum Container: String, Sendable, CaseIterable {
-        /// Fragmented MP4, as Media Source Extensions want it.
+        /// Fragmented MP4, for Media Source Extensions.
         case mp4
         /// MPEG transport stream.
         case ts
-        /// Flash video, which is what RTMP carries.
+        /// Flash Video, for RTMP.
         case flv
     }
 
-    /// Where it goes.
+    /// The destination.
     public var output: Output
-    /// The container; nil for the one that the output implies: its file extension, FLV for RTMP, MPEG-TS for other
-    /// addresses, else fragmented MP4.
+    /// The container; nil for the default: by file extension, FLV for RTMP, MPEG-TS for other URLs, else fragmented MP4.
     public var container: Container?
     /// Width of every frame in pixels.
     public var width: Int
     /// Height of every frame in pixels.
     public var height: Int
-    /// The form of the sound; its rate is one that AAC knows.
+    /// The audio format, with a sample rate of AAC.
     public var sound: SoundForm
     /// x264's constant rate factor, 0 … 51.
     public var crf = 21
     /// Whether an existing file may be replaced.
     public var overwrite = false
-    /// Whether the container says that the video was made by a trained model.
+    /// Whether the metadata says that a trained model made the video.
     public var declaresSynthetic = true
-    /// One more sentence for the metadata's comment; nil for none.
+    /// Another sentence for the metadata's comment; nil for none.
     public var notice: String?
 
     /// Describes an output.
@@ -60,7 +59,7 @@ public struct LiveRequest: Sendable {
         }
     }
 
-    /// How the output is called in messages.
+    /// The output's name in messages.
     var name: String {
         switch output {
         case .standardOutput: "standard output"
@@ -71,7 +70,7 @@ public struct LiveRequest: Sendable {
 }
 
 extension LiveRequest.Container {
-    /// Fragments of 200 ms; the header waits for the first one, so that it can tell the encoder's priming.
+    /// Fragments of 200 ms. The header is written with the first one, to include the encoder's priming.
     var layout: ContainerLayout {
         switch self {
         case .mp4:

@@ -2,9 +2,9 @@ import CFFmpeg
 import Foundation
 public import Viseme
 
-/// Bare samples, which nothing in the data describes.
+/// The format of raw samples, without a container.
 public struct RawSamples: Sendable, Equatable {
-    /// How a sample is written.
+    /// The sample format.
     public enum Format: String, Sendable, CaseIterable {
         /// 16-bit integers, little-endian.
         case s16le
@@ -12,17 +12,17 @@ public struct RawSamples: Sendable, Equatable {
         case f32le
     }
 
-    /// How a sample is written.
+    /// The sample format.
     public var format: Format
-    /// Samples a second.
+    /// The sample rate in Hz.
     public var rate: Int
-    /// Channels, interleaved.
+    /// The number of interleaved channels.
     public var channels: Int
 
-    /// Describes samples.
+    /// Makes a format.
     ///
     /// - Parameters:
-    ///   - format: How a sample is written.
+    ///   - format: The sample format.
     ///   - rate: 1000…768000.
     ///   - channels: 1…8.
     public init(format: Format, rate: Int, channels: Int = 1) {
@@ -31,35 +31,35 @@ public struct RawSamples: Sendable, Equatable {
         self.channels = channels
     }
 
-    /// Checks the numbers.
+    /// Checks the ranges.
     ///
     /// - Throws: `.usage`.
     public func validate() throws {
         guard (1000...768_000).contains(rate), (1...8).contains(channels) else {
             throw VisemeError(
-                .usage, "Samples at \(rate) Hz with \(channels) channels; expected 1000…768000 Hz, 1…8 channels")
+                .usage, "Samples have \(rate) Hz and \(channels) channels, expected 1000…768000 Hz, 1…8 channels")
         }
     }
 }
 
-/// Speech for a live session, decoded as it arrives: what the mouth follows, and the original sound beside it.
+/// Decodes arriving speech for a live session: speech at 16 kHz, and the original sound.
 public actor LiveSource {
     private let executor = BlockingExecutor("live input")
     private var stream: LiveStream?
     private var unopened: (url: URL, samples: RawSamples)?
 
-    /// The form of the sound: the source's own rate and channels, or the nearest that AAC knows; at most stereo.
+    /// The audio format: the source's rate and channels, or the nearest of AAC; at most stereo.
     public private(set) var form = SoundForm.speech
 
-    /// The actor's own queue.
+    /// The actor's own executor.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     private init() {}
 
-    /// Opens a file, `FFmpeg.standardInput` or an address that libavformat reads.
+    /// Opens a file, `FFmpeg.standardInput` or a URL that libavformat reads.
     ///
-    /// - Parameter samples: The form of bare samples; nil for a container.
-    /// - Throws: `.noInput`, `.badData` (no sound), `.unavailable` (no decoder, no soxr), `.usage` (impossible samples).
+    /// - Parameter samples: The format of raw samples; nil for a container.
+    /// - Throws: `.noInput`, `.badData` (no sound), `.unavailable` (no decoder, no soxr), `.usage` (invalid sample format).
     static func open(_ url: URL, samples: RawSamples?) async throws -> LiveSource {
         try samples?.validate()
         let source = LiveSource()
@@ -69,7 +69,7 @@ public actor LiveSource {
 
     private func start(_ url: URL, samples: RawSamples?) throws {
         if let samples {
-            // Opening waits for the first bytes, and here nothing has to be known of them: a session can be idle until then.
+            // Opened later: opening waits for the first bytes, and the session can be idle until then.
             form = LiveStream.form(rate: samples.rate, channels: samples.channels)
             unopened = (url, samples)
             return
@@ -79,11 +79,11 @@ public actor LiveSource {
         stream = consume opened
     }
 
-    /// Opens a container that comes through a pipe.
+    /// Opens a container from a pipe.
     ///
     /// - Parameters:
-    ///   - pipe: Its end to read from. It is kept open until the source is closed, and closed then.
-    ///   - sound: The form that is wanted.
+    ///   - pipe: The read end. It is closed with the source.
+    ///   - sound: The requested audio format.
     static func open(_ pipe: FileHandle, sound: SoundForm) async throws -> LiveSource {
         let source = LiveSource()
         try await source.start(pipe, sound: sound)
@@ -108,15 +108,15 @@ public actor LiveSource {
         stream = try LiveStream(url, manner: .pipe, sound: sound, keeping: pipe)
     }
 
-    /// Gives up what was opened; reading gives nothing any more.
+    /// Closes the source; reading then returns nil.
     public func close() {
         stream = nil
         unopened = nil
     }
 
-    /// The next piece, as soon as it was decoded; nil at the end.
+    /// The next decoded samples; nil at the end.
     ///
-    /// - Throws: `.badData` when all of it held no sample.
+    /// - Throws: `.badData` when the source has no samples.
     public func read() throws -> (samples: [Float], sound: [Float])? {
         try Task.checkCancellation()
         if let (url, samples) = unopened {
@@ -126,7 +126,7 @@ public actor LiveSource {
         return try stream?.read() ?? nil
     }
 
-    /// Things that were survived, one sentence each.
+    /// Recoverable problems in the input, one sentence each.
     public var warnings: [String] { stream?.source.warnings ?? [] }
 }
 
@@ -153,7 +153,7 @@ private struct LiveStream: ~Copyable {
     }
 
     static func form(rate: Int, channels: Int) -> SoundForm {
-        SoundForm(rate: Int(AudioEncoder.rate(near: Int32(clamping: rate))), channels: min(2, channels))
+        SoundForm(rate: Int(AACEncoder.rate(near: Int32(clamping: rate))), channels: min(2, channels))
     }
 
     mutating func read() throws -> (samples: [Float], sound: [Float])? {

@@ -4,13 +4,13 @@ public import Viseme
 
 /// Encodes the units of a live session and writes them at once: H.264 without B-frames, a key frame every second, and AAC.
 ///
-/// A unit without a picture shows the one before, so there are always 25 pictures a second.
+/// A unit without a picture repeats the previous one, so there are always 25 pictures per second.
 public actor LiveWriter {
     private let executor = BlockingExecutor("live writer")
     private let request: LiveRequest
     private var production: LiveProduction?
 
-    /// The actor's own queue.
+    /// The actor's own executor.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     private init(_ request: LiveRequest) { self.request = request }
@@ -25,7 +25,7 @@ public actor LiveWriter {
 
     /// Encodes and writes a unit. The first one must have a picture.
     ///
-    /// - Throws: `.cannotCreate` when nobody takes it: a full disk, a closed pipe, a lost connection. Then it is over.
+    /// - Throws: `.cannotCreate` for a full disk, a closed pipe or a lost connection. The output is then closed.
     public func append(_ unit: LiveUnit) throws {
         guard production != nil else { throw VisemeError(.usage, "'\(request.name)' is closed") }
         do {
@@ -36,27 +36,27 @@ public actor LiveWriter {
         }
     }
 
-    /// Completes the output; a file gets its name.
+    /// Completes the output; a file is renamed to its final name.
     public func finish() throws -> VideoReport {
         guard var finishing = production.take() else { throw VisemeError(.usage, "'\(request.name)' is closed") }
         return try finishing.finish()
     }
 
-    /// Gives up; of a file nothing is left.
+    /// Cancels the output and removes the file.
     public func cancel() { production = nil }
 }
 
 /// The state of a `LiveWriter`. The fields are destroyed in this order: the file is closed before it is removed.
 private struct LiveProduction: ~Copyable {
     private var encoder: VideoEncoder
-    private var audio: AudioEncoder
+    private var audio: AACEncoder
     private let muxer: Muxer
     private var partial: PartialOutput?
     private let request: LiveRequest
     private var frames = 0
 
     init(_ request: LiveRequest, software: String) throws {
-        // 4:2:0 needs even sides.
+        // 4:2:0 needs an even width and height.
         let (width, height) = (request.width + request.width % 2, request.height + request.height % 2)
         let video = VideoRequest(
             url: URL(filePath: "live.mp4"), width: request.width, height: request.height, crf: request.crf)
@@ -74,7 +74,7 @@ private struct LiveProduction: ~Copyable {
         let muxer = try Muxer(location: place, request.effectiveContainer.layout, name: request.name)
         let encoder = try VideoEncoder(
             video, width: width, height: height, isLive: true, hasGlobalHeader: muxer.wantsGlobalHeader)
-        let audio = try AudioEncoder(request.sound, label: request.name)
+        let audio = try AACEncoder(request.sound, label: request.name)
         let (picture, sound) = (encoder.context, audio.context)
         let stream = try muxer.addStream(unit: picture.pointee.time_base) {
             avcodec_parameters_from_context($0, picture)
@@ -121,7 +121,7 @@ private struct LiveProduction: ~Copyable {
             try audio.encode(ended: true, into: muxer)
         }
         try muxer.finish()
-        guard frames > 0 else { throw VisemeError(.badData, "'\(request.name)' got no frame: nothing was said") }
+        guard frames > 0 else { throw VisemeError(.badData, "'\(request.name)' has no frame: there was no speech") }
         try partial?.publish()
         return VideoReport(
             frames: frames, videoSeconds: Double(frames) / 25, audioSeconds: audio.seconds,

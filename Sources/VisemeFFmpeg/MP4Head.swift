@@ -1,14 +1,14 @@
 public import Foundation
 
-/// Looks at the beginning of an upload: an MP4 file whose index is at its end cannot be read from a pipe.
+/// Inspects the beginning of an upload: an MP4 file with its index at the end cannot be read from a pipe.
 public enum MP4Head {
-    /// The most bytes that are looked at; within them every writer has come to the index or to the media.
+    /// The most bytes to inspect; the index or the media data begins within them.
     public static let limit = 1 << 16
 
     /// Whether the whole file is needed before any of it can be read.
     ///
-    /// - Parameter head: The first bytes, as many as have come.
-    /// - Returns: nil while more bytes must come to tell.
+    /// - Parameter head: The first bytes received.
+    /// - Returns: nil while more bytes are needed.
     public static func needsWholeFile(_ head: Data) -> Bool? {
         let bytes = [UInt8](head.prefix(limit))
         guard bytes.count >= 8 else { return nil }
@@ -20,7 +20,7 @@ public enum MP4Head {
             case "moov", "moof": return false
             case "mdat": return true
             default:
-                // 1 means that the length follows, 0 that it is all the rest: neither is a small box before the index.
+                // 1: a 64-bit length follows; 0: to the end of the file. Neither is a small box before the index.
                 guard size >= 8 else { return true }
                 at += size
             }

@@ -1,4 +1,4 @@
-/// What a media file holds.
+/// A summary of a media file.
 public struct MediaSummary: Sendable, Equatable {
     /// One stream of the file.
     public struct Stream: Sendable, Equatable {
@@ -6,28 +6,28 @@ public struct MediaSummary: Sendable, Equatable {
         public var kind: String
         /// libavcodec's name of the codec: "h264", "pcm_s16le".
         public var codec: String
-        /// Columns of a picture; 0 for sound.
+        /// The width in pixels; 0 for sound.
         public var width: Int
-        /// Rows of a picture; 0 for sound.
+        /// The height in pixels; 0 for sound.
         public var height: Int
-        /// Frames a second of a picture, as the container says; 0 for sound.
+        /// The container's frame rate; 0 for sound.
         public var fps: Double
-        /// Samples a second of sound; 0 for pictures.
+        /// The sample rate in Hz; 0 for pictures.
         public var rate: Int
-        /// Channels of sound; 0 for pictures.
+        /// The number of channels; 0 for pictures.
         public var channels: Int
         /// "yuv420p", "fltp", …
         public var format: String
         /// Matrix, primaries, transfer and range of a picture: "bt709 bt709 bt709 tv"; empty for sound.
         public var colour: String
-        /// Packets that are played: frames, for a picture.
+        /// The number of played packets; for video, frames.
         public var packets: Int
-        /// When the first of them is played, in seconds.
+        /// The start of the first packet in seconds.
         public var startSeconds: Double
-        /// When the last of them ends, in seconds.
+        /// The end of the last packet in seconds.
         public var endSeconds: Double
 
-        /// From the first to the end of the last packet, in seconds.
+        /// The duration from start to end in seconds.
         public var seconds: Double { endSeconds - startSeconds }
     }
 

@@ -2,21 +2,21 @@ import CFFmpeg
 import Foundation
 import Viseme
 
-/// What libavformat is told about a container.
+/// The settings of a container for libavformat.
 struct ContainerLayout {
     /// Its name in messages.
     var name: String
-    /// What libavformat calls it.
+    /// Its name in libavformat.
     var format: String
     /// Options of its header.
     var options: [(String, String)]
-    /// Whether it is read while it is written: every packet goes out at once.
+    /// Whether it is live: every packet is flushed at once.
     var isLive = false
-    /// Whether it goes into memory, from where `take()` fetches it.
+    /// Whether it is written to memory, for `take()`.
     var isInMemory = false
 }
 
-/// Where an encoder's packets go.
+/// Receives an encoder's packets.
 protocol PacketSink: ~Copyable {
     /// Takes one packet with its payload. Its timestamps are in `unit`.
     func write(_ packet: borrowing Packet, to number: Int, unit: AVRational) throws
@@ -29,19 +29,19 @@ struct Muxer: ~Copyable, PacketSink {
     /// The number of the sound stream.
     static let audioStream = 1
 
-    /// libavformat's "experimental": FLAC in MP4 was called so for years after it had been standardised.
+    /// libavformat's "experimental" level: FLAC in MP4 needs it in older versions.
     static let leastStrict: Int32 = -2
 
     private let context: UnsafeMutablePointer<AVFormatContext>
     private let name: String
     private let layout: ContainerLayout
 
-    /// Creates the file at `path` for a video that is called `name` in messages.
+    /// Creates the file at `path`; `name` is for messages.
     init(path: URL, container: Container, name: String) throws {
         try self.init(location: location(of: path), container.layout, name: name)
     }
 
-    /// Opens an output in the spelling of libav*, which is called `name` in messages.
+    /// Opens a libav* URL for output; `name` is for messages.
     init(location: String, _ layout: ContainerLayout, name: String) throws {
         context = try Self.open(location, layout, name: name)
         self.name = name
@@ -107,7 +107,7 @@ struct Muxer: ~Copyable, PacketSink {
         av_dict_set(&context.pointee.metadata, key, value, 0)
     }
 
-    /// Says which program made the video, that a trained model did, and what else there is to say.
+    /// Sets the metadata: the program, the synthetic-media mark, and a notice.
     func describe(software: String, declaresSynthetic: Bool, notice: String?) {
         setMetadata("software", software)
         if declaresSynthetic { setMetadata(SyntheticMark.key, SyntheticMark.sourceType) }
@@ -117,17 +117,17 @@ struct Muxer: ~Copyable, PacketSink {
 
     /// Writes the header.
     ///
-    /// - Throws: `.unsupported` when the container refuses a stream.
+    /// - Throws: `.unsupported` when the container does not support a stream.
     func writeHeader() throws {
         var options: OpaquePointer?
         defer { av_dict_free(&options) }
         for (key, value) in layout.options { av_dict_set(&options, key, value, 0) }
         try check(
             avformat_write_header(context, &options),
-            Purpose(.unsupported, "'\(name)': \(layout.name) does not take these streams"))
+            Purpose(.unsupported, "'\(name)': \(layout.name) does not support these streams"))
     }
 
-    /// Whether parameter sets belong into the header, not before every key frame.
+    /// Whether parameter sets are in the header instead of before every key frame.
     var wantsGlobalHeader: Bool { (context.pointee.oformat?.pointee.flags ?? 0) & AVFMT_GLOBALHEADER != 0 }
 
     /// Writes one packet, whose timestamps are in `unit`, and takes its payload.
@@ -140,7 +140,7 @@ struct Muxer: ~Copyable, PacketSink {
         try checkWrite(context.pointee.pb?.pointee.error ?? 0)
     }
 
-    /// Writes one packet where it is, without waiting for those of the other stream; its payload stays.
+    /// Writes one packet without interleaving; its payload is not consumed.
     func writeNow(_ packet: borrowing Packet, to number: Int, unit: AVRational) throws {
         guard let stream = context.pointee.streams[number] else { return }
         av_packet_rescale_ts(packet.pointer, unit, stream.pointee.time_base)
@@ -148,10 +148,10 @@ struct Muxer: ~Copyable, PacketSink {
         try checkWrite(av_write_frame(context, packet.pointer))
     }
 
-    /// Ends what the container collects, such as a fragment.
+    /// Flushes buffered data, such as a fragment.
     func flush() throws { try checkWrite(av_write_frame(context, nil)) }
 
-    /// What was written into memory since it was called last.
+    /// The bytes written to memory since the last call.
     func take() -> Data {
         guard let output = context.pointee.pb, let memory = viseme_memory_bytes(output) else { return Data() }
         defer { viseme_memory_clear(output) }
@@ -176,6 +176,6 @@ struct Muxer: ~Copyable, PacketSink {
             status,
             Purpose(
                 .cannotCreate, "'\(name)' cannot be written",
-                hint: layout.isLive ? "check that somebody reads it" : "check the disk's space and health"))
+                hint: layout.isLive ? "check that the output is being read" : "check the disk"))
     }
 }

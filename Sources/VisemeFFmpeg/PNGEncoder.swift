@@ -2,10 +2,10 @@ import CFFmpeg
 import Foundation
 import Viseme
 
-/// Encodes images as PNG, with text that says how they were made.
+/// Encodes images as PNG, with metadata on how they were made.
 struct PNGEncoder: ~Copyable {
     private let context: CodecContext
-    private let frame: Frame
+    private let frame: AVFrameBox
     private let packet: Packet
     /// The chunks that follow the header of every image.
     private let text: Data
@@ -18,11 +18,11 @@ struct PNGEncoder: ~Copyable {
     /// - Parameters:
     ///   - width: Columns.
     ///   - height: Rows.
-    ///   - software: What made the images.
-    ///   - isMarked: Whether they say that a trained model made them.
-    ///   - notice: A sentence for their comment.
+    ///   - software: The program name.
+    ///   - isMarked: Whether the metadata says that a trained model made the image.
+    ///   - notice: A sentence for the comment.
     init(width: Int, height: Int, software: String, isMarked: Bool, notice: String? = nil) throws {
-        let frame = try Frame(width: width, height: height, format: AV_PIX_FMT_RGB24)
+        let frame = try AVFrameBox(width: width, height: height, format: AV_PIX_FMT_RGB24)
         let packet = try Packet()
         var text = Self.chunk("tEXt", Data("Software\0\(software)".utf8))
         if let notice { text += Self.chunk("tEXt", Data("Comment\0\(notice)".utf8)) }
@@ -62,7 +62,7 @@ struct PNGEncoder: ~Copyable {
             Purpose(.internal, "A frame was not encoded as PNG"))
         let raw = packet.pointer.pointee
         guard let bytes = raw.data, raw.size > Self.headerBytes else {
-            throw VisemeError(.internal, "The PNG encoder gave \(raw.size) bytes")
+            throw VisemeError(.internal, "The PNG encoder returned \(raw.size) bytes")
         }
         var file = Data(bytes: bytes, count: Self.headerBytes)
         file.append(text)

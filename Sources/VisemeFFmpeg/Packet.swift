@@ -1,6 +1,6 @@
 import CFFmpeg
 
-/// A compressed packet that is used again and again.
+/// A reusable compressed packet.
 struct Packet: ~Copyable {
     /// The native packet, owned.
     let pointer: UnsafeMutablePointer<AVPacket>
@@ -15,6 +15,6 @@ struct Packet: ~Copyable {
         av_packet_free(&pointer)
     }
 
-    /// Gives the payload back.
+    /// Releases the payload.
     func clear() { av_packet_unref(pointer) }
 }

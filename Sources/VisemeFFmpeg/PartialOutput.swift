@@ -7,9 +7,9 @@ import Viseme
     import Darwin
 #endif
 
-/// A file or folder under a temporary name beside its final one, which disappears unless it is published.
+/// A file or folder under a temporary name beside its final one, which is removed unless it is published.
 struct PartialOutput: ~Copyable {
-    /// Where to write.
+    /// The temporary location.
     let url: URL
     private let target: URL
     private let overwrite: Bool
@@ -59,13 +59,13 @@ struct PartialOutput: ~Copyable {
     }
 
     deinit {
-        // Nobody is left to tell; what stays behind has a hidden name of its own.
+        // An error cannot be reported here; a leftover has a hidden name.
         if !isPublished { try? FileManager.default.removeItem(at: url) }
     }
 
-    /// Gives the output its final name, at once and completely.
+    /// Renames the output to its final name, atomically.
     ///
-    /// - Throws: `.cannotCreate` when something came to stand there meanwhile, or the system refuses.
+    /// - Throws: `.cannotCreate` when the target was created meanwhile, or the rename fails.
     mutating func publish() throws {
         try Self.requireFree(target, isFolder: isFolder, overwrite: overwrite)
         if isFolder, FileManager.default.fileExists(atPath: target.path) {
@@ -78,7 +78,7 @@ struct PartialOutput: ~Copyable {
         } else if errno == EEXIST {
             throw Self.exists(target)
         } else {
-            // A file system without hard links: the check above has to do.
+            // A file system without hard links: only the check above protects an existing file.
             try move(url, to: target)
         }
         isPublished = true

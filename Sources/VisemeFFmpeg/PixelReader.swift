@@ -1,7 +1,7 @@
 import CFFmpeg
 import Viseme
 
-/// Takes pictures out of a decoder: 4:2:0 as it is, all else as B G R bytes through swscale, as FFmpeg's own command line does it.
+/// Converts decoded pictures: 4:2:0 is kept, other formats become B G R bytes through swscale, as in FFmpeg's command line.
 struct PixelReader: ~Copyable {
     private struct Form: Equatable {
         var width: Int32
@@ -11,19 +11,19 @@ struct PixelReader: ~Copyable {
         var range: UInt32
     }
 
-    private let target: Frame
+    private let target: AVFrameBox
     private var form: Form?
     private var scaler: Scaler?
 
-    /// Makes a converter that gives images of one size.
+    /// Makes a converter for images of one size.
     init(width: Int, height: Int) throws {
-        target = try Frame(width: width, height: height, format: AV_PIX_FMT_BGR24)
+        target = try AVFrameBox(width: width, height: height, format: AV_PIX_FMT_BGR24)
     }
 
-    /// A decoded picture, kept.
+    /// Copies a decoded picture.
     ///
     /// - Throws: `.badData` when the picture has another size.
-    mutating func picture(of frame: borrowing Frame, label: String) throws -> any Picture {
+    mutating func picture(of frame: borrowing AVFrameBox, label: String) throws -> any Picture {
         try requireSize(of: frame, label: label)
         if let planar = PlanarPicture(frame) { return planar }
         return try image(of: frame, label: label)
@@ -31,11 +31,11 @@ struct PixelReader: ~Copyable {
 
     /// Converts a decoded picture to (height, width, 3).
     ///
-    /// The matrix and the range are the stream's own. Without a tag the matrix is BT.601 whatever the size, because that
-    /// is what FFmpeg and OpenCV assume, and so what an untagged file was written with.
+    /// Matrix and range are the stream's. Without a tag the matrix is BT.601 at any size, because FFmpeg and OpenCV assume that, and
+    /// so wrote most untagged files.
     ///
     /// - Throws: `.badData` when the picture has another size.
-    mutating func image(of frame: borrowing Frame, label: String) throws -> Image {
+    mutating func image(of frame: borrowing AVFrameBox, label: String) throws -> Image {
         try requireSize(of: frame, label: label)
         let raw = frame.pointer.pointee
         let wanted = Form(
@@ -49,7 +49,7 @@ struct PixelReader: ~Copyable {
         return try target.packedImage()
     }
 
-    private func requireSize(of frame: borrowing Frame, label: String) throws {
+    private func requireSize(of frame: borrowing AVFrameBox, label: String) throws {
         let (raw, expected) = (frame.pointer.pointee, target.pointer.pointee)
         guard raw.width == expected.width, raw.height == expected.height else {
             throw VisemeError(
@@ -62,7 +62,7 @@ struct PixelReader: ~Copyable {
     private static func scaler(for raw: AVFrame) throws -> Scaler {
         let format = AVPixelFormat(raw.format)
         let description = av_pix_fmt_desc_get(format)
-        // As in FFmpeg's scale filter: 4:2:0 lies between two rows, whatever the stream says about columns.
+        // As in FFmpeg's scale filter: 4:2:0 chroma is between two rows, whatever the stream says about columns.
         let halved = description?.pointee.log2_chroma_h == 1
         let full = raw.color_range == AVCOL_RANGE_JPEG || Self.isFullRangeFormat(format)
         let unknown = viseme_chroma_unknown()

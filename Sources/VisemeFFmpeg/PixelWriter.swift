@@ -1,10 +1,10 @@
 import CFFmpeg
 import Viseme
 
-/// Pictures to the encoder's 4:2:0 BT.709: what is so already is copied, and only a patch on it is converted.
+/// Converts pictures to the encoder's 4:2:0 BT.709. Pictures in this format are copied, and only a patch is converted.
 struct PixelWriter: ~Copyable {
     /// The converted picture, for the encoder.
-    let target: Frame
+    let target: AVFrameBox
     private var whole: PackedConversion?
     private var patch: PackedConversion?
 
@@ -14,7 +14,7 @@ struct PixelWriter: ~Copyable {
     ///   - width: Columns of the encoded picture, even.
     ///   - height: Rows of the encoded picture, even.
     init(width: Int, height: Int) throws {
-        target = try Frame(width: width, height: height, format: AV_PIX_FMT_YUV420P)
+        target = try AVFrameBox(width: width, height: height, format: AV_PIX_FMT_YUV420P)
     }
 
     /// Converts a picture into `target`.
@@ -31,13 +31,13 @@ struct PixelWriter: ~Copyable {
         }
     }
 
-    /// Converts a patch, and copies what changed into `target`.
+    /// Converts a patch, and copies it into `target`.
     private mutating func put(_ picture: PatchedPicture) throws {
         let (area, changed) = (picture.area, picture.changed)
         if patch == nil || patch?.width != area.width || patch?.height != area.height {
             patch = try PackedConversion(width: area.width, height: area.height)
         }
-        let converted = try Frame(width: area.width, height: area.height, format: AV_PIX_FMT_YUV420P)
+        let converted = try AVFrameBox(width: area.width, height: area.height, format: AV_PIX_FMT_YUV420P)
         try patch?.convert(picture.patch, to: converted)
         let (from, to) = (converted.pointer.pointee, target.pointer.pointee)
         let planes = [
@@ -60,7 +60,7 @@ struct PixelWriter: ~Copyable {
 private struct PackedConversion: ~Copyable {
     let width: Int
     let height: Int
-    private let packed: Frame
+    private let packed: AVFrameBox
     private let scaler: Scaler
 
     init(width: Int, height: Int) throws {
@@ -73,15 +73,15 @@ private struct PackedConversion: ~Copyable {
         let coded = VisemePicture(
             width: Int32(clamping: width), height: Int32(clamping: height), format: AV_PIX_FMT_YUV420P.rawValue,
             matrix: matrix, full_range: 0, chroma_x: 0, chroma_y: 128)
-        let packed = try Frame(width: width, height: height, format: AV_PIX_FMT_BGR24)
+        let packed = try AVFrameBox(width: width, height: height, format: AV_PIX_FMT_BGR24)
         let scaler = try Scaler(from: source, to: coded)
         self.packed = packed
         self.scaler = scaler
         (self.width, self.height) = (width, height)
     }
 
-    /// Converts an image (height, width, 3); a target that is larger by a column or a row gets the edge twice.
-    func convert(_ image: Image, to target: borrowing Frame) throws {
+    /// Converts an image (height, width, 3); a target that is larger by a column or a row repeats the edge.
+    func convert(_ image: Image, to target: borrowing AVFrameBox) throws {
         packed.fill(from: image)
         try scaler.convert(packed, to: target, label: "A frame")
     }

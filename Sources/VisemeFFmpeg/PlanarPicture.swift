@@ -1,11 +1,11 @@
 import CFFmpeg
 import Viseme
 
-/// A decoded 4:2:0 picture, kept as it came.
+/// A decoded 4:2:0 picture without conversion.
 struct PlanarPicture: Picture {
     let width: Int
     let height: Int
-    /// Y, then the halved Cb and Cr, rows without padding.
+    /// Y, then Cb and Cr at half size, without row padding.
     private let bytes: [UInt8]
     private let format: AVPixelFormat
     private let matrix: AVColorSpace
@@ -16,7 +16,7 @@ struct PlanarPicture: Picture {
     private static let reach = 12
 
     /// Copies a decoded frame; nil when it is not 8-bit 4:2:0.
-    init?(_ frame: borrowing Frame) {
+    init?(_ frame: borrowing AVFrameBox) {
         let raw = frame.pointer.pointee
         let format = AVPixelFormat(raw.format)
         guard Self.isKept(format) else { return nil }
@@ -41,12 +41,12 @@ struct PlanarPicture: Picture {
 
     var byteCount: Int { bytes.count }
 
-    /// Whether pictures of a pixel format are kept as they come.
+    /// Whether pictures of a pixel format are kept without conversion.
     static func isKept(_ format: AVPixelFormat) -> Bool {
         format == AV_PIX_FMT_YUV420P || format == AV_PIX_FMT_YUVJ420P
     }
 
-    /// Whether its bytes are what the encoder wants: BT.709, 16…235.
+    /// Whether it has the encoder's format: BT.709, 16…235.
     var isEncodable: Bool {
         format == AV_PIX_FMT_YUV420P && matrix == AVCOL_SPC_BT709 && range != AVCOL_RANGE_JPEG && width % 2 == 0
             && height % 2 == 0
@@ -54,7 +54,7 @@ struct PlanarPicture: Picture {
 
     func image(of area: PixelArea) throws -> Image {
         let wide = area.grown(by: Self.reach, width: width, height: height)
-        let part = try Frame(width: wide.width, height: wide.height, format: format)
+        let part = try AVFrameBox(width: wide.width, height: wide.height, format: format)
         part.pointer.pointee.colorspace = matrix
         part.pointer.pointee.color_range = range
         copy(wide, to: part)
@@ -65,7 +65,7 @@ struct PlanarPicture: Picture {
     }
 
     /// Copies an area with even edges into the planes of a frame of its size.
-    func copy(_ area: PixelArea, to frame: borrowing Frame) {
+    func copy(_ area: PixelArea, to frame: borrowing AVFrameBox) {
         let raw = frame.pointer.pointee
         let targets = [(raw.data.0, raw.linesize.0), (raw.data.1, raw.linesize.1), (raw.data.2, raw.linesize.2)]
         let parts = Self.sizes(width: area.width, height: area.height)
@@ -84,7 +84,7 @@ struct PlanarPicture: Picture {
         }
     }
 
-    /// Of the three planes.
+    /// The size of the three planes.
     private static func sizes(width: Int, height: Int) -> [(columns: Int, rows: Int)] {
         let half = ((width + 1) / 2, (height + 1) / 2)
         return [(width, height), half, half]

@@ -2,11 +2,11 @@ import CFFmpeg
 import Foundation
 import Viseme
 
-/// Reads all packets of a file and says what is in it.
+/// Reads all packets of a file and summarizes its streams.
 actor Prober {
     private let executor = BlockingExecutor("probe")
 
-    /// The actor's own queue.
+    /// The actor's own executor.
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// The streams of a file with their lengths by packets.
@@ -17,7 +17,7 @@ actor Prober {
         while demuxer.read(into: packet) >= 0 {
             let raw = packet.pointer.pointee
             let number = Int(raw.stream_index)
-            // A file may grow streams while it is read; those are not reported.
+            // Streams that appear while the file is read are not reported.
             guard streams.indices.contains(number), let stream = demuxer.stream(number) else { continue }
             guard raw.flags & AV_PKT_FLAG_DISCARD == 0 else { continue }
             let isFirst = streams[number].packets == 0

@@ -1,30 +1,30 @@
 import CFFmpeg
 import Viseme
 
-/// Changes rate, channels and sample format with libswresample; the rate only ever with soxr.
+/// Converts rate, channels and sample format with libswresample; rates always with soxr.
 struct Resampler: ~Copyable {
-    /// What goes in or comes out.
+    /// An audio format.
     struct Form: Equatable {
-        /// Samples a second.
+        /// The sample rate in Hz.
         var rate: Int32
         /// Channels.
         var channels: Int32
-        /// The sample format's number.
+        /// The sample format's id.
         var format: Int32
     }
 
-    /// How channels become channels.
+    /// How channels are mixed.
     enum Mixing {
         /// The mean of all channels; the target has one.
         case mean
-        /// What libswresample does for the two layouts; nothing when they are equal.
+        /// The default mix of libswresample for the two layouts.
         case standard
     }
 
     private let context: OpaquePointer
-    /// What goes in.
+    /// The input format.
     let source: Form
-    /// What comes out.
+    /// The output format.
     let target: Form
 
     /// soxr's precision in bits; 20 is its "HQ" recipe, which the reference uses.
@@ -32,7 +32,7 @@ struct Resampler: ~Copyable {
 
     /// Makes a converter.
     ///
-    /// - Throws: `.unavailable` without soxr, `.unsupported` for channel layouts that libswresample cannot take.
+    /// - Throws: `.unavailable` without soxr, `.unsupported` for channel layouts that libswresample does not support.
     init(
         from source: Form, layout: UnsafePointer<AVChannelLayout>, to target: Form,
         targetLayout: UnsafePointer<AVChannelLayout>, mixing: Mixing, label: String
@@ -69,7 +69,7 @@ struct Resampler: ~Copyable {
                 guard text(swresample_configuration()).contains("--enable-libsoxr") else {
                     throw VisemeError(
                         .unavailable, "\(label) has \(source.rate) Hz, and this libswresample was built without soxr",
-                        hint: "install an FFmpeg with libsoxr, or give sound with \(target.rate) Hz")
+                        hint: "install an FFmpeg with libsoxr, or give sound at \(target.rate) Hz")
                 }
                 av_opt_set(options, "resampler", "soxr", 0)
                 av_opt_set_double(options, "precision", Self.precision, 0)
@@ -84,7 +84,8 @@ struct Resampler: ~Copyable {
                 swr_init(context),
                 Purpose(
                     .unsupported,
-                    "\(label): \(source.rate) Hz, \(source.channels) channels cannot become \(target.rate) Hz"))
+                    "\(label): \(source.rate) Hz, \(source.channels) channels cannot be converted to \(target.rate) Hz")
+            )
             return context
         } catch {
             swr_free(&made)
@@ -97,20 +98,20 @@ struct Resampler: ~Copyable {
         swr_free(&context)
     }
 
-    /// The form of a decoded frame.
-    static func form(of frame: borrowing Frame) -> Form {
+    /// The format of a decoded frame.
+    static func form(of frame: borrowing AVFrameBox) -> Form {
         let raw = frame.pointer.pointee
         return Form(rate: raw.sample_rate, channels: raw.ch_layout.nb_channels, format: raw.format)
     }
 
-    /// An upper bound of the samples that come out after `count` more go in.
+    /// An upper bound of the output samples for `count` more input samples.
     func outputBound(for count: Int) -> Int {
         max(0, Int(swr_get_out_samples(context, Int32(clamping: count)))) + 32
     }
 
-    /// Converts; `input` nil drains what is held back.
+    /// Converts samples; nil `input` drains the buffered ones.
     ///
-    /// - Returns: The samples written for each channel.
+    /// - Returns: The number of samples written per channel.
     func convert(
         _ input: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?, count: Int,
         into output: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>, capacity: Int
@@ -122,7 +123,7 @@ struct Resampler: ~Copyable {
     }
 
     private static func copyLayout(_ layout: UnsafePointer<AVChannelLayout>, to copy: inout AVChannelLayout) throws {
-        // A layout without named channels becomes the usual one of that count.
+        // An unspecified layout becomes the default layout of its channel count.
         if layout.pointee.order == AV_CHANNEL_ORDER_UNSPEC {
             av_channel_layout_default(&copy, layout.pointee.nb_channels)
         } else {

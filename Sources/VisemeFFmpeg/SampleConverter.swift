@@ -1,7 +1,7 @@
 import CFFmpeg
 import Viseme
 
-/// Decoded sound to interleaved Float32 of one rate and channel count, whatever form the frames have.
+/// Converts decoded frames of any format to interleaved Float32 of one rate and channel count.
 struct SampleConverter: ~Copyable {
     private let rate: Int32
     private let channels: Int32
@@ -9,14 +9,14 @@ struct SampleConverter: ~Copyable {
     private let label: String
     private var resampler: Resampler?
 
-    /// How often the form of the frames changed.
+    /// The number of format changes between frames.
     private(set) var changes = 0
 
     /// Prepares a conversion.
     ///
     /// - Parameters:
-    ///   - rate: Samples a second that come out.
-    ///   - channels: Channels that come out; 1 for `.mean`.
+    ///   - rate: The output sample rate in Hz.
+    ///   - channels: The number of output channels; 1 for `.mean`.
     init(rate: Int, channels: Int, mixing: Resampler.Mixing, label: String) {
         self.rate = Int32(clamping: rate)
         self.channels = Int32(clamping: channels)
@@ -24,8 +24,8 @@ struct SampleConverter: ~Copyable {
         self.label = label
     }
 
-    /// Converts a frame and gives what is complete.
-    mutating func convert(_ frame: borrowing Frame) throws -> [Float] {
+    /// Converts a frame and returns the completed samples.
+    mutating func convert(_ frame: borrowing AVFrameBox) throws -> [Float] {
         var samples: [Float] = []
         let form = Resampler.form(of: frame)
         let known = resampler?.source
@@ -47,8 +47,7 @@ struct SampleConverter: ~Copyable {
         return samples + (try push(raw.extended_data, count: Int(raw.nb_samples)))
     }
 
-    /// Gives what the resampler still holds back. What is converted afterwards begins anew: soxr reads from nowhere when it is
-    /// used again after its end.
+    /// Drains the resampler. A later conversion opens a new one: soxr reads invalid memory when it is used after its end.
     mutating func drain() throws -> [Float] {
         var samples: [Float] = []
         while true {

@@ -2,24 +2,24 @@ import CFFmpeg
 public import Foundation
 public import Viseme
 
-/// Bare samples as they come, in pieces of any length, for a live session: what the mouth follows, and the sound beside it.
+/// Converts raw samples for a live session, in pieces of any length: speech at 16 kHz, and the original sound.
 ///
-/// However the bytes are cut, the samples are the same.
+/// The result does not depend on how the bytes are split.
 public actor SampleReader {
-    /// The form of the bytes.
+    /// The format of the bytes.
     public nonisolated let samples: RawSamples
     private var speech: SampleConverter
     private var sound: SampleConverter
-    /// The beginning of a sample whose rest has not come.
+    /// The first bytes of an incomplete sample.
     private var rest = Data()
     private var repair = SampleRepair()
 
-    /// Prepares for samples.
+    /// Makes a reader.
     ///
     /// - Parameters:
-    ///   - samples: The form of the bytes.
-    ///   - sound: The form of the sound beside the speech.
-    /// - Throws: `.usage` (impossible samples).
+    ///   - samples: The format of the bytes.
+    ///   - sound: The format of the original sound to return.
+    /// - Throws: `.usage` (invalid sample format).
     public init(_ samples: RawSamples, sound: SoundForm) throws {
         try samples.validate()
         self.samples = samples
@@ -38,7 +38,7 @@ public actor SampleReader {
         let count = all.count / width
         rest = Data(all.suffix(all.count - count * width))
         guard count > 0 else { return ([], []) }
-        let frame = try Frame()
+        let frame = try AVFrameBox()
         frame.pointer.pointee.format = (samples.format == .s16le ? AV_SAMPLE_FMT_S16 : AV_SAMPLE_FMT_FLT).rawValue
         frame.pointer.pointee.sample_rate = Int32(clamping: samples.rate)
         frame.pointer.pointee.nb_samples = Int32(clamping: count)
@@ -47,7 +47,7 @@ public actor SampleReader {
         guard let target = frame.pointer.pointee.data.0 else { return ([], []) }
         all.copyBytes(to: target, count: count * width)
         if samples.format == .f32le {
-            // One NaN would stay in the resampler for ever.
+            // A NaN would stay in the resampler's state.
             try repair.frame(frame)
         }
         return (try speech.convert(frame), try sound.convert(frame))
@@ -56,6 +56,6 @@ public actor SampleReader {
     /// Recoverable problems, one sentence each.
     public var warnings: [String] { repair.warnings("The samples") }
 
-    /// What the resamplers hold back. What is read afterwards begins anew.
+    /// Drains the resamplers; a later read starts new ones.
     public func finish() throws -> (samples: [Float], sound: [Float]) { (try speech.drain(), try sound.drain()) }
 }

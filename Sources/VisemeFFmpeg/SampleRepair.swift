@@ -1,7 +1,7 @@
 import CFFmpeg
 import Foundation
 
-/// Replaces samples that are not finite, and those far beyond full scale, which no encoder takes.
+/// Replaces samples that are not finite or far beyond full scale, which encoders do not accept.
 struct SampleRepair {
     /// 18 dB over full scale.
     private static let largest = 8.0
@@ -11,7 +11,7 @@ struct SampleRepair {
     private var position: Int64 = 0
 
     /// Repairs a decoded frame in place.
-    mutating func frame(_ frame: borrowing Frame) throws {
+    mutating func frame(_ frame: borrowing AVFrameBox) throws {
         let raw = frame.pointer.pointee
         defer { position += Int64(raw.nb_samples) }
         switch av_get_packed_sample_fmt(AVSampleFormat(raw.format)) {
@@ -22,7 +22,7 @@ struct SampleRepair {
     }
 
     private mutating func scan<Sample: BinaryFloatingPoint>(
-        _ frame: borrowing Frame, _: Sample.Type, _ largest: Sample
+        _ frame: borrowing AVFrameBox, _: Sample.Type, _ largest: Sample
     ) throws {
         let raw = frame.pointer.pointee
         let isPlanar = av_sample_fmt_is_planar(AVSampleFormat(raw.format)) != 0
@@ -47,12 +47,12 @@ struct SampleRepair {
         }
     }
 
-    /// What was noticed.
+    /// Notes for the report.
     func warnings(_ label: String) -> [String] {
         guard let first else { return [] }
         let seconds = String(format: "%.3f", Double(first.sample) / Double(first.rate))
         return [
-            "\(label): \(replaced) samples are NaN, infinite or far beyond full scale, the first one is sample "
+            "\(label): \(replaced) samples are NaN, infinite or far beyond full scale, the first is sample "
                 + "\(first.sample) at \(seconds) s; they were replaced."
         ]
     }

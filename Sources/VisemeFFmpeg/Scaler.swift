@@ -1,12 +1,12 @@
 import CFFmpeg
 import Viseme
 
-/// A pixel conversion of swscale.
+/// A pixel format converter of swscale.
 struct Scaler: ~Copyable {
     /// The native context, owned; opaque because FFmpeg's own type for it changed.
     private let context: UnsafeMutableRawPointer
 
-    /// Prepares a conversion, exact and the same on every processor.
+    /// Prepares a bit-exact conversion.
     init(from source: VisemePicture, to target: VisemePicture) throws {
         context = try check(viseme_sws_make(source, target, viseme_sws_flags()), "pixel converter")
     }
@@ -14,9 +14,9 @@ struct Scaler: ~Copyable {
     deinit { viseme_sws_free(context) }
 
     /// Converts a whole picture.
-    func convert(_ source: borrowing Frame, to target: borrowing Frame, label: String) throws {
+    func convert(_ source: borrowing AVFrameBox, to target: borrowing AVFrameBox, label: String) throws {
         try check(
             viseme_sws_convert(context, source.pointer, target.pointer),
-            Purpose(.internal, "\(label) cannot be converted to other pixels"))
+            Purpose(.internal, "\(label) cannot be converted to another pixel format"))
     }
 }

@@ -1,15 +1,15 @@
 import CFFmpeg
 import Foundation
 
-/// Compares timestamps with the samples that were decoded, to find where sound is missing.
+/// Compares timestamps with the decoded samples to find gaps in the sound.
 ///
-/// There is one clock for the mouth and for the ear: samples. A clock that runs a little faster or slower than the samples (1 %
-/// is common in recordings) is followed without a word of silence; a jump is a gap and is filled.
+/// The samples are the clock for video and audio. Timestamps that drift slowly against the samples (1 % is common in recordings)
+/// are ignored; a jump is a gap and is filled with silence.
 struct SoundClock {
-    /// A longer jump is another clock, not missing sound: seconds.
+    /// The longest gap in seconds; a longer jump is a change of the clock.
     private static let longest = 600.0
 
-    /// The deviation of the timestamps from the samples that counts as none, in seconds.
+    /// The ignored deviation of the timestamps from the samples, in seconds.
     private var baseline: Double?
     private var last = 0.0
     private var elapsed = 0.0
@@ -18,8 +18,8 @@ struct SoundClock {
     private var filled = 0.0
     private var closed = 0
 
-    /// The samples that are missing before a frame.
-    mutating func gap(before frame: borrowing Frame, unit: AVRational) -> Int64 {
+    /// The number of missing samples before a frame.
+    mutating func gap(before frame: borrowing AVFrameBox, unit: AVRational) -> Int64 {
         let raw = frame.pointer.pointee
         let rate = Double(raw.sample_rate)
         let before = length
@@ -52,7 +52,7 @@ struct SoundClock {
         return Int64((missing * rate).rounded())
     }
 
-    /// What was noticed, a sentence each.
+    /// The warnings, one sentence each.
     func warnings(_ label: String, rate: Int) -> [String] {
         var found: [String] = []
         if gaps > 0 {

@@ -2,13 +2,12 @@ import CFFmpeg
 import Foundation
 import Viseme
 
-/// Looks through the packets of a file's sound: whether they can be copied as they are, because their timestamps and their samples
-/// say the same.
+/// Scans a file's audio packets to decide whether they can be copied: their timestamps must match their samples.
 struct SoundScan {
-    /// Why the sound must be encoded anew; nil when it can be copied.
+    /// Why the sound must be re-encoded; nil when it can be copied.
     private(set) var obstacle: String?
 
-    /// By how much the timestamps may run away from the samples, in seconds: less than anybody sees.
+    /// The most deviation of the timestamps from the samples in seconds; it is not noticeable.
     private static let tolerance = 0.02
 
     /// Reads all packets.
@@ -31,13 +30,13 @@ struct SoundScan {
                 obstacle = "it has samples that are NaN, infinite or far beyond full scale"
                 return
             }
-            // The codec's own count first: a container may round lengths to milliseconds.
+            // The codec's count first: a container may round durations to milliseconds.
             let samples = isCounted ? av_get_audio_frame_duration2(parameters, raw.size) : 0
             var length = Double(samples) / Double(max(1, reader.rate))
             if length <= 0 { length = Double(max(0, raw.duration)) * scale }
             if reader.codec == AV_CODEC_ID_VORBIS, raw.pts != viseme_no_timestamp() {
-                // Its demuxer estimates lengths around a change of block size: the timestamps are followed, up to the longest
-                // block, 8192 samples.
+                // Its demuxer estimates durations around a change of block size. The timestamps are used, up to the longest block
+                // of 8192 samples.
                 let step = Double(raw.pts) * scale - (first ?? Double(raw.pts) * scale) - sum
                 if step > 0, step <= 8192 / Double(max(1, reader.rate)) { sum += step }
             }
@@ -50,7 +49,7 @@ struct SoundScan {
                 suspect = nil
                 continue
             }
-            // A last packet alone may be timed by its end.
+            // The last packet may have the timestamp of its end.
             if let suspect {
                 obstacle = suspect
                 return

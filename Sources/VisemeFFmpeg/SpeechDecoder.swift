@@ -2,15 +2,15 @@ import CFFmpeg
 import Foundation
 import Viseme
 
-/// Speech from any file: decoded, averaged to mono, resampled to 16 kHz.
+/// Decodes speech from any file, averaged to mono and resampled to 16 kHz.
 actor SpeechDecoder: SpeechReader {
     private let executor = BlockingExecutor("speech")
     private var stream: SpeechStream?
 
-    /// The actor's own queue.
+    /// The actor's own executor.
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    /// Opens the file and decodes its first samples, so that a file without any is found at once.
+    /// Opens the file and decodes its first samples, so that an empty file is detected at once.
     static func open(_ url: URL) async throws -> SpeechDecoder {
         let decoder = SpeechDecoder()
         try await decoder.start(url)
@@ -29,7 +29,7 @@ actor SpeechDecoder: SpeechReader {
         return try stream?.read() ?? nil
     }
 
-    /// Damage and truncation found so far.
+    /// Recoverable problems so far.
     var warnings: [String] { stream?.warnings ?? [] }
 }
 
@@ -42,7 +42,7 @@ struct SpeechStream: ~Copyable {
     private var total = 0
     private var ended = false
 
-    /// The most samples that `read()` gives: one second.
+    /// The most samples that `read()` returns: one second.
     private static let chunk = SoundForm.speech.rate
 
     init(_ url: URL) throws {
@@ -67,9 +67,9 @@ struct SpeechStream: ~Copyable {
         return Array(pending[start..<end])
     }
 
-    /// Decodes until there is a chunk, or the end.
+    /// Decodes until a chunk is complete, or to the end.
     ///
-    /// - Throws: `.badData` when the whole file held no sample.
+    /// - Throws: `.badData` when the file has no samples.
     mutating func fill() throws {
         if start > 0 {
             pending.removeFirst(start)

@@ -5,13 +5,13 @@ import Viseme
 actor Spooler {
     private let executor = BlockingExecutor("spool")
 
-    /// The actor's own queue.
+    /// The actor's own executor.
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    /// The bytes that are copied at once.
+    /// The bytes copied at once.
     private static let block = 1 << 20
 
-    /// Copies everything into a new temporary file, which is removed again on failure.
+    /// Copies everything to a new temporary file, which is removed on failure.
     func spool(_ handle: FileHandle) throws -> URL {
         let url = FileManager.default.temporaryDirectory
             .appendingPathComponent("viseme-\(UUID().uuidString).media", isDirectory: false)
@@ -19,7 +19,7 @@ actor Spooler {
             throw VisemeError(.cannotCreate, "'\(url.path)' cannot be created for the sound from standard input")
         }
         var complete = false
-        // The error that led here says more than one from the removal would.
+        // The original error matters more than one from the removal.
         defer { if !complete { try? FileManager.default.removeItem(at: url) } }
         var size = 0
         do {
@@ -37,7 +37,7 @@ actor Spooler {
                 .cannotCreate, "The sound from standard input cannot be copied to '\(url.path)'",
                 hint: "free some disk space, or set TMPDIR", cause: error)
         }
-        guard size > 0 else { throw VisemeError(.noInput, "Nothing came from standard input") }
+        guard size > 0 else { throw VisemeError(.noInput, "Standard input is empty") }
         complete = true
         return url
     }

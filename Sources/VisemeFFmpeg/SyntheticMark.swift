@@ -1,10 +1,10 @@
 /// The statement that a picture or video was made by a trained model.
 enum SyntheticMark {
-    /// IPTC's digital source type for media that a trained algorithm made.
+    /// IPTC's digital source type for media made by a trained algorithm.
     static let sourceType = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     /// The metadata key for it.
     static let key = "DigitalSourceType"
-    /// The same for people.
+    /// The same as readable text.
     static let comment = "AI-generated: this person's lip movements were made by a trained model."
 
     /// The XMP packet that carries the source type in an image.

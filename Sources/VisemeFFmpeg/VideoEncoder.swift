@@ -10,8 +10,8 @@ struct VideoEncoder: ~Copyable {
     /// Opens the encoder.
     ///
     /// - Parameters:
-    ///   - isLive: Whether every frame comes out at once, and a key frame every second, so that one can join.
-    ///   - hasGlobalHeader: Whether the parameter sets are told once, in the container's header.
+    ///   - isLive: Whether to encode without delay, with a key frame every second for new viewers.
+    ///   - hasGlobalHeader: Whether the parameter sets are written once, in the container's header.
     /// - Throws: `.unavailable` without libx264.
     init(_ request: VideoRequest, width: Int, height: Int, isLive: Bool = false, hasGlobalHeader: Bool = true) throws {
         guard let codec = avcodec_find_encoder_by_name("libx264") else {
@@ -23,8 +23,8 @@ struct VideoEncoder: ~Copyable {
         let packet = try Packet()
         let (fps, crf) = (Int32(request.fps), Double(request.crf))
         let threads = Int32(clamping: request.threads)
-        let size = "\(width)×\(height) at \(fps) frames a second"
-        let codecContext = try CodecContext(codec, Purpose(.internal, "libx264 does not take \(size)")) { encoder in
+        let size = "\(width)×\(height) at \(fps) frames per second"
+        let codecContext = try CodecContext(codec, Purpose(.internal, "libx264 does not support \(size)")) { encoder in
             encoder.pointee.width = Int32(width)
             encoder.pointee.height = Int32(height)
             encoder.pointee.pix_fmt = AV_PIX_FMT_YUV420P
@@ -37,20 +37,20 @@ struct VideoEncoder: ~Copyable {
             encoder.pointee.color_range = AVCOL_RANGE_MPEG
             encoder.pointee.chroma_sample_location = AVCHROMA_LOC_LEFT
             encoder.pointee.thread_count = threads
-            // A key frame at least every four seconds, so that players can jump.
+            // A key frame at least every four seconds, for seeking.
             encoder.pointee.gop_size = isLive ? fps : fps * 4
             if hasGlobalHeader { encoder.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER }
-            // Live, a third of the time is worth a third of the bits.
+            // For live video speed is worth a third of the bits.
             av_opt_set(encoder.pointee.priv_data, "preset", isLive ? "superfast" : "veryfast", 0)
             av_opt_set_double(encoder.pointee.priv_data, "crf", crf, 0)
             // No B-frames, no look-ahead.
             if isLive {
                 av_opt_set(encoder.pointee.priv_data, "tune", "zerolatency", 0)
-                // A picture that is asked to be a key frame is one that nothing before is needed for.
+                // A requested key frame is an IDR frame.
                 av_opt_set_int(encoder.pointee.priv_data, "forced-idr", 1, 0)
             }
-            // x264's macroblock tree reads memory that nobody set: the output would differ from run to run. Seen with x264 164
-            // below 640×480 and at 1080×1920; 1280×720 always came out the same. Nothing tells which sizes are safe.
+            // x264's macroblock tree reads uninitialized memory: the output differs from run to run. Seen with x264 164 below
+            // 640×480 and at 1080×1920, not at 1280×720. The safe sizes are unknown.
             av_opt_set(encoder.pointee.priv_data, "x264-params", "mbtree=0", 0)
         }
         self.pixels = pixels
@@ -61,10 +61,10 @@ struct VideoEncoder: ~Copyable {
     /// The native context.
     var context: UnsafeMutablePointer<AVCodecContext> { codecContext.pointer }
 
-    /// Encodes a frame and writes the packets that are ready.
+    /// Encodes a frame and writes completed packets.
     ///
     /// - Parameters:
-    ///   - picture: The frame; nil says that none will follow.
+    ///   - picture: The frame; nil ends the stream.
     ///   - number: The frame's number.
     ///   - isKey: Whether it must be a key frame.
     mutating func encode<Sink: PacketSink & ~Copyable>(
@@ -79,7 +79,7 @@ struct VideoEncoder: ~Copyable {
         }
     }
 
-    /// Encodes the picture before once more, as frame `number`.
+    /// Encodes the previous picture again, as frame `number`.
     func encodeAgain<Sink: PacketSink & ~Copyable>(
         number: Int, isKey: Bool = false, into sink: borrowing Sink
     ) throws {
@@ -96,7 +96,7 @@ struct VideoEncoder: ~Copyable {
             let status = avcodec_receive_packet(context, packet.pointer)
             if status == viseme_error_again() || status == viseme_error_end() { return }
             try check(status, Purpose(.internal, "Frame \(number) was not encoded"))
-            // Without it the last frame has no length in the container.
+            // Without it the last frame has no duration in the container.
             packet.pointer.pointee.duration = 1
             try sink.write(packet, to: Muxer.videoStream, unit: context.pointee.time_base)
         }

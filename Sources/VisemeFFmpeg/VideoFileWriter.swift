@@ -9,7 +9,7 @@ actor VideoFileWriter: VideoWriter {
     private var production: VideoProduction?
     private var isFinished = false
 
-    /// The actor's own queue.
+    /// The actor's own executor.
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     private init(_ request: VideoRequest) { self.request = request }
@@ -37,7 +37,7 @@ actor VideoFileWriter: VideoWriter {
         }
     }
 
-    /// Writes what is still held back, and gives the file its name.
+    /// Flushes the encoders, and renames the file to its final name.
     func finish() throws -> VideoReport {
         guard var finishing = production.take() else { throw closed() }
         isFinished = true
@@ -48,8 +48,8 @@ actor VideoFileWriter: VideoWriter {
     func cancel() { production = nil }
 
     private func closed() -> VisemeError {
-        let why = isFinished ? "was finished" : "was given up after an error, or cancelled"
-        return VisemeError(.usage, "'\(request.url.path)' \(why); nothing more can be written")
+        let why = isFinished ? "was finished" : "was cancelled, or failed"
+        return VisemeError(.usage, "'\(request.url.path)' \(why); it cannot be written")
     }
 }
 
@@ -68,10 +68,11 @@ struct VideoProduction: ~Copyable {
         guard let container = request.container else { throw VisemeError(.usage, "No container for '\(request.url)'") }
         if let sound = request.sound { try Self.requireRereadable(sound.url) }
         var notes: [String] = []
-        // 4:2:0 needs even sides: an odd one gets its last column or row twice.
+        // 4:2:0 needs an even width and height: the last column or row is repeated.
         let (width, height) = (request.width + request.width % 2, request.height + request.height % 2)
         if width != request.width || height != request.height {
-            notes.append("H.264 needs even sides: \(request.width)×\(request.height) became \(width)×\(height).")
+            notes.append(
+                "H.264 needs an even width and height: \(request.width)×\(request.height) became \(width)×\(height).")
         }
         let partial = try PartialOutput(for: request.url, isFolder: false, overwrite: request.overwrite)
         let encoder = try VideoEncoder(request, width: width, height: height)
@@ -89,9 +90,9 @@ struct VideoProduction: ~Copyable {
                 }
                 copied = consume audio
             } catch let error as VisemeError where error.code == .unsupported {
-                // For instance MP3 below 16 kHz in MP4: the codec is fine, this kind of it is not. Or sound with gaps.
+                // For example sound with gaps, or MP3 below 16 kHz in MP4.
                 notes.append(
-                    "The sound was encoded anew, .\(container.rawValue) does not take it as it is: \(error.message).")
+                    "The sound was re-encoded, .\(container.rawValue) does not support the original: \(error.message).")
             }
         }
         if muxer == nil, let sound = request.sound {
@@ -126,7 +127,7 @@ struct VideoProduction: ~Copyable {
     }
 
     mutating func finish() throws -> VideoReport {
-        guard frames > 0 else { throw VisemeError(.usage, "'\(request.url.path)' got no frame") }
+        guard frames > 0 else { throw VisemeError(.usage, "'\(request.url.path)' has no frame") }
         try encoder.encode(nil, number: frames, into: muxer)
         try advanceSound(to: .infinity)
         try muxer.finish()
@@ -144,13 +145,13 @@ struct VideoProduction: ~Copyable {
         try encoded?.advance(to: limit, into: muxer)
     }
 
-    /// Refuses pipes as a source of sound: it is read a second time here, after the mouth was made from it.
+    /// Refuses pipes as a source of sound: it is read a second time here.
     private static func requireRereadable(_ url: URL) throws {
         let hint = "copy it to a file first: FFmpeg.spool() does that, and viseme for -"
         guard url.isFileURL else {
             throw VisemeError(.unsupported, "The sound of a video cannot come from \(name(of: url))", hint: hint)
         }
-        // A file that is not there, or a link to nowhere, is reported by whoever opens it.
+        // A missing file or a broken link is reported when it is opened.
         guard FileManager.default.fileExists(atPath: url.path) else { return }
         let type = try? FileManager.default.attributesOfItem(atPath: url.resolvingSymlinksInPath().path)[.type]
         let kind = type as? FileAttributeType ?? .typeRegular
@@ -159,11 +160,11 @@ struct VideoProduction: ~Copyable {
         }
     }
 
-    /// Whether a container takes a sound as it is: all of it, in a codec that the container knows.
+    /// Whether a container can hold the original sound: all of it, in a supported codec.
     private static func canCopy(_ sound: VideoRequest.Sound, into container: Container) throws -> Bool {
         let source = try AudioSource(sound.url)
         guard sound.range == nil, container.copied?.contains(source.codecName) ?? true else { return false }
-        // Matroska takes everything; what it does not, its header refuses. Only that of TTA has no room for the true length.
+        // Matroska supports every codec or fails at its header. TTA's header cannot hold the true length.
         guard container != .mkv else { return source.codec != AV_CODEC_ID_TTA }
         guard let format = av_guess_format(container.format, nil, nil) else { return false }
         return avformat_query_codec(format, source.codec, Muxer.leastStrict) == 1

@@ -3,26 +3,26 @@ import Viseme
 
 /// The containers that can be written, by file extension.
 enum Container: String, CaseIterable {
-    /// ISO base media, for everything.
+    /// ISO base media.
     case mp4
-    /// QuickTime; it also takes PCM.
+    /// QuickTime; also supports PCM.
     case mov
-    /// Matroska; it takes every codec.
+    /// Matroska; supports every codec.
     case mkv
 
-    /// What libavformat calls it.
+    /// Its name in libavformat.
     var format: String { self == .mkv ? "matroska" : rawValue }
 
-    /// How it is written as a file.
+    /// Its settings as a file.
     var layout: ContainerLayout {
         ContainerLayout(
             name: ".\(rawValue)", format: format,
             options: self == .mkv
-                // An encoder's priming is told as CodecDelay, so sound and picture both start at 0 and nothing is shifted.
+                // The priming is stored as CodecDelay, so sound and picture both start at 0 without a shift.
                 ? [("avoid_negative_ts", "disabled")] : [("movflags", "+faststart+use_metadata_tags")])
     }
 
-    /// The sound codecs that are copied into it: those that players of this container know. nil for every codec.
+    /// The audio codecs to copy: those that players of this container support; nil for every codec.
     var copied: Set<String>? {
         let iso: Set<String> = ["aac", "mp3", "ac3", "eac3", "alac"]
         switch self {
@@ -44,7 +44,7 @@ extension VideoRequest {
     /// The container that the file extension names, or nil.
     var container: Container? { Container(rawValue: url.pathExtension.lowercased()) }
 
-    /// Refuses what cannot be written.
+    /// Checks the request.
     ///
     /// - Throws: `.usage` for sizes, rates and qualities out of range, `.unsupported` for other file extensions.
     func validate() throws {

@@ -2,17 +2,17 @@ import CFFmpeg
 import Foundation
 import Viseme
 
-/// The frames of a video by number.
+/// Template frames from a video file.
 struct VideoTemplate: TemplateReader {
-    /// How many frames there are.
+    /// The number of frames.
     let frameCount: Int
-    /// Columns of every frame.
+    /// The width of every frame in pixels.
     let width: Int
-    /// Rows of every frame.
+    /// The height of every frame in pixels.
     let height: Int
     private let decoder: VideoFrameDecoder
 
-    /// Reads the packets of the video once and makes an index of its frames.
+    /// Reads all packets once and indexes the frames.
     static func open(_ url: URL, memory: Int) async throws -> VideoTemplate {
         let decoder = VideoFrameDecoder()
         let shape = try await decoder.start(url, memory: memory)
@@ -25,7 +25,7 @@ struct VideoTemplate: TemplateReader {
         return try await decoder.frame(at: index)
     }
 
-    /// Pictures decoded since the video was opened: a measure for tests.
+    /// The number of pictures decoded since opening, for tests.
     var decodedPictures: Int { get async { await decoder.decodedPictures } }
 }
 
@@ -54,17 +54,17 @@ actor VideoFrameDecoder {
     }
 }
 
-/// A video with an index of its frames, a decoder that remembers where it is, and a cache.
+/// A video with a frame index, a decoder with its position, and a cache.
 struct IndexedVideo: ~Copyable {
     private let demuxer: Demuxer
     private let decoder: Decoder
     private let packet: Packet
-    private let frame: Frame
+    private let frame: AVFrameBox
     private let streamIndex: Int
     private let label: String
     private var pixels: PixelReader
     private var cache: FrameCache
-    /// The frame that the decoder gives next if it simply goes on; nil after the end or an error.
+    /// The frame that the decoder returns next without a seek; nil after the end or an error.
     private var next: Int?
     private var drained = false
 
@@ -83,11 +83,11 @@ struct IndexedVideo: ~Copyable {
         }
         let (width, height) = (Int(parameters.pointee.width), Int(parameters.pointee.height))
         guard width > 0, height > 0 else {
-            throw VisemeError(.badData, "\(label) says it is \(width)×\(height)")
+            throw VisemeError(.badData, "\(label) has the invalid size \(width)×\(height)")
         }
         try Self.requireUpright(stream, label: label)
         let packet = try Packet()
-        let frame = try Frame()
+        let frame = try AVFrameBox()
         let decoder = try Decoder(stream, label: label)
         let index = try Self.readIndex(demuxer, stream: number, packet: packet, label: label)
         try index.requireRegular(unit: stream.pointee.time_base, label: label)
@@ -106,13 +106,13 @@ struct IndexedVideo: ~Copyable {
             memory: memory, frameBytes: PlanarPicture.isKept(format) ? width * height * 3 / 2 : width * height * 3)
     }
 
-    /// Refuses what players turn or stretch: here pictures are taken as they are stored.
+    /// Refuses rotated or stretched video: pictures are used as stored.
     private static func requireUpright(_ stream: UnsafeMutablePointer<AVStream>, label: String) throws {
         let angle = viseme_rotation(stream)
         guard abs(angle) < 0.5 || angle.isNaN else {
             throw VisemeError(
                 .badData,
-                "\(label) is shown turned by \(Int(angle.rounded()))°, expected pictures that are stored upright",
+                "\(label) is rotated by \(Int(angle.rounded()))°, expected upright pictures",
                 hint: FrameIndex.conversion)
         }
         let aspect = stream.pointee.codecpar.pointee.sample_aspect_ratio
@@ -127,21 +127,21 @@ struct IndexedVideo: ~Copyable {
         if let picture = cache.request(wanted) { return picture }
         let key = index.key(for: wanted)
         let first = index.firstFrame(from: key)
-        // Going on is cheaper than a jump as long as no key frame lies between.
+        // Decoding on is cheaper than a seek while no key frame is between.
         if let next, next <= wanted, next >= first { return try decode(upTo: wanted, keepingFrom: wanted) }
         let lowest = cache.isBackward ? wanted - cache.capacity + 1 : wanted
         do {
             try jump(to: key)
             return try decode(upTo: wanted, keepingFrom: lowest)
         } catch let error as VisemeError where error.code == .badData {
-            // In an open group of pictures some lean on those before the key frame.
+            // In an open group some pictures reference those before the key frame.
             guard let earlier = index.key(before: key) else { throw error }
             try jump(to: earlier)
             return try decode(upTo: wanted, keepingFrom: lowest)
         }
     }
 
-    /// Decodes until a frame came out; keeps those from `lowest` on.
+    /// Decodes up to a frame; caches frames from `lowest` on.
     private mutating func decode(upTo wanted: Int, keepingFrom lowest: Int) throws -> any Picture {
         while true {
             switch try decoder.receive(into: frame) {
@@ -157,7 +157,7 @@ struct IndexedVideo: ~Copyable {
                 cache.insert(picture, at: found)
                 if found == wanted { return picture }
             case .needsPacket: try feed()
-            // After a jump, pictures that lean on earlier ones cannot be decoded, and need not be.
+            // After a seek, pictures that reference earlier ones cannot be decoded, and are not needed.
             case .damaged: continue
             case .ended: throw lost(next ?? wanted)
             }
@@ -185,7 +185,7 @@ struct IndexedVideo: ~Copyable {
         }
     }
 
-    /// Goes to a key packet: afterwards the next packet that is sent is that one.
+    /// Seeks to a key packet: it is the next packet to decode.
     private mutating func jump(to key: Int) throws {
         next = nil
         decoder.reset()
@@ -204,7 +204,7 @@ struct IndexedVideo: ~Copyable {
             }
         }
         throw VisemeError(
-            .badData, "\(label): no jump to the key frame at packet \(key) is possible",
+            .badData, "\(label): cannot seek to the key frame at packet \(key)",
             hint: "rewrite it, for example: ffmpeg -i IN -c:v libx264 -g 25 OUT.mp4")
     }
 

@@ -1,13 +1,13 @@
 import Foundation
 
-/// Looks into a WAV file for what libavformat does not tell: whether it is truncated.
+/// Detects a truncated WAV file, which libavformat does not report.
 enum WaveHeader {
-    /// The most chunks that are looked at before the sound.
+    /// The most chunks to read before the data chunk.
     private static let limit = 64
 
-    /// Bytes that the data chunk promises beyond the end of the file; 0 for a whole file, or one that does not say.
+    /// Bytes that the data chunk states beyond the end of the file; 0 for a complete file or an unknown length.
     static func missingBytes(_ url: URL) -> Int {
-        // Whoever opened the file just before reports when it cannot be read; this is only about a warning.
+        // This is only for a warning; opening the file reports when it cannot be read.
         guard let file = try? FileHandle(forReadingFrom: url) else { return 0 }
         defer { try? file.close() }
         guard let size = try? file.seekToEnd(), read(file, at: 0, count: 4) == Array("RIFF".utf8) else { return 0 }
@@ -16,8 +16,8 @@ enum WaveHeader {
             guard let header = read(file, at: offset, count: 8) else { return 0 }
             let length = header[4...].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
             guard header[..<4] != Array("data".utf8)[...] else {
-                // 0 and the largest numbers, signed or not, mean that the writer did not know: a pipe. espeak-ng and sox write
-                // 0x7FFFF000, others 0x7FFFFFFF.
+                // 0 and the largest numbers mean an unknown length, as when writing to a pipe. espeak-ng and sox write 0x7FFFF000,
+                // others 0x7FFFFFFF.
                 let isUnknown = length == 0 || length >= 0xFFFF_FF00 || (0x7FFF_F000...0x7FFF_FFFF).contains(length)
                 let end = offset + 8 + length
                 return isUnknown || end <= size ? 0 : Int(end - size)

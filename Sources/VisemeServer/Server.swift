@@ -6,9 +6,9 @@ public import ServiceLifecycle
 public import Viseme
 public import VisemeFFmpeg
 
-/// HTTP for live sessions, render jobs and the page. It runs until it is shut down: then sessions end with complete streams.
+/// The HTTP server for live sessions, render jobs and the web page. At shutdown sessions end with complete streams.
 public struct Server: Service {
-    /// The version of the program, as `/metrics` shows it.
+    /// The program's version, shown by `/metrics`.
     public static let version = "0.1.0"
 
     private let configuration: ServerConfiguration
@@ -22,15 +22,15 @@ public struct Server: Service {
     private let logger: Logger
     private let onReady: @Sendable (String) -> Void
 
-    /// Makes a server; nothing listens yet.
+    /// Makes a server that does not listen yet.
     ///
     /// - Parameters:
-    ///   - configuration: What can be set; it is checked here.
+    ///   - configuration: The settings; they are checked here.
     ///   - media: Decodes and encodes.
-    ///   - logger: Where it logs.
+    ///   - logger: The logger.
     ///   - makeEngine: Loads an avatar's models.
-    ///   - onReady: Gets the server's address once it listens and an inference has run.
-    /// - Throws: `.usage` for an impossible configuration; `.cannotCreate` when the data folder cannot be written.
+    ///   - onReady: Called with the server's address once it listens and an inference has run.
+    /// - Throws: `.usage` for an invalid configuration; `.cannotCreate` when the data folder is not writable.
     public init(
         _ configuration: ServerConfiguration, media: FFmpeg, logger: Logger,
         makeEngine: @escaping @Sendable (Avatar) async throws -> Engine,
@@ -54,14 +54,14 @@ public struct Server: Service {
 
     /// Serves until it is shut down.
     ///
-    /// - Throws: `.cannotCreate` when the port is taken; what keeps the default avatar from speaking.
+    /// - Throws: `.cannotCreate` when the port is in use; the error of loading the default avatar.
     public func run() async throws {
         let application = application()
         do {
             try await withGracefulShutdownHandler {
                 try await application.run()
             } onGracefulShutdown: {
-                // At once: the connections end when the sessions do.
+                // At once: connections end when their sessions do.
                 readiness.stop()
                 Task { [sessions] in await sessions.stop() }
             }
@@ -72,14 +72,14 @@ public struct Server: Service {
         }
     }
 
-    /// What answers requests: the declared routes, and 405 for the other methods of their paths.
+    /// The router: the declared routes, and 405 for other methods of their paths.
     func router() -> Router<ServerContext> {
         let router = routes()
         router.refuseOtherMethods()
         return router
     }
 
-    /// The declared routes. Every area adds its own, to the group that needs an API key or to the open one.
+    /// The declared routes, in a group that needs an API key and an open one.
     func routes() -> Router<ServerContext> {
         let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: RequestLogMiddleware(metrics: metrics))
@@ -87,13 +87,13 @@ public struct Server: Service {
         router.add(middleware: CrossOriginMiddleware(origins: configuration.allowedOrigins))
         router.add(middleware: FailureMiddleware())
         router.add(middleware: AccessMiddleware(configuration: configuration))
-        // Last: a request that is refused above need not send its body.
+        // Last: a request that is refused above does not send its body.
         router.add(middleware: ContinueMiddleware())
         let keyed = router.group().add(middleware: KeyMiddleware(keys: configuration.apiKeys))
         HealthRoutes(readiness: readiness, metrics: metrics, sessions: sessions, renders: renders).add(
             to: router, keyed: keyed)
         AvatarRoutes(library: library).add(to: keyed)
-        // A session's own addresses are opened by its secret, which was given for a key.
+        // A session's own routes need its secret, which was given for a key.
         SessionRoutes(sessions: sessions, library: library, media: media, configuration: configuration).add(
             to: router, keyed: keyed)
         RenderRoutes(queue: renders, configuration: configuration, library: library).add(to: keyed)
@@ -101,7 +101,7 @@ public struct Server: Service {
         return router
     }
 
-    /// The application that is run; tests ask it without a socket, too.
+    /// The application; tests also run it without a socket.
     func application() -> some ApplicationProtocol {
         let warmUp = WarmUp(library: library, readiness: readiness, onReady: onReady)
         let connections = ConnectionCounts(

@@ -7,8 +7,8 @@ extension ServerConfiguration {
     ///
     /// - Parameters:
     ///   - file: JSON, an object; nil for none.
-    ///   - environment: Variables; those that belong to no setting are left alone.
-    /// - Throws: `.noInput` when the file is not there; `.usage` for an unknown key, a wrong type or an impossible value.
+    ///   - environment: Environment variables; those that match no setting are ignored.
+    /// - Throws: `.noInput` when the file is missing; `.usage` for an unknown key, a wrong type or an invalid value.
     public static func load(file: URL?, environment: [String: String]) throws -> ServerConfiguration {
         var values = try object(JSONEncoder().encode(ServerConfiguration()), of: "the defaults")
         if let file {
@@ -41,7 +41,7 @@ extension ServerConfiguration {
             let parent = context.codingPath.map(\.stringValue).joined(separator: ".")
             throw VisemeError(.usage, "The setting \"\(parent)\" lacks \"\(key.stringValue)\"")
         } catch let error as DecodingError {
-            throw VisemeError(.usage, "The configuration cannot be understood", cause: error)
+            throw VisemeError(.usage, "The configuration is invalid", cause: error)
         }
     }
 
@@ -51,7 +51,7 @@ extension ServerConfiguration {
     }
 
     private static func object(_ data: Data, of name: String) throws -> [String: Any] {
-        // What is wrong with the text is said below.
+        // Invalid JSON is reported below.
         guard let object = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any] else {
             throw VisemeError(.usage, "The configuration in \(name) is not a JSON object")
         }
@@ -61,20 +61,20 @@ extension ServerConfiguration {
     private static func parse(_ text: String, like value: Any?, variable: String) throws -> Any {
         if value is String { return text }
         if value is [Any], !text.hasPrefix("[") {
-            // Folders as in PATH; addresses and commands have colons of their own.
+            // Folders are separated as in PATH; other values may contain colons.
             let separator: Character = variable == Self.variable(of: "avatars") ? ":" : ","
             return text.split(separator: separator).map { $0.trimmingCharacters(in: .whitespaces) }
         }
-        // What is no JSON is named below.
+        // Invalid JSON is reported below.
         guard let parsed = try? JSONSerialization.jsonObject(with: Data(text.utf8), options: .fragmentsAllowed) else {
             throw VisemeError(.usage, "\(variable) is '\(text)', which is not of the setting's type")
         }
         return parsed
     }
 
-    /// Checks every value, and puts numbers in for what depends on the machine.
+    /// Checks every value, and replaces 0 where the value depends on the machine.
     ///
-    /// - Parameter cores: Of the machine.
+    /// - Parameter cores: The number of processor cores.
     /// - Throws: `.usage` naming the setting, the expected and the actual value.
     public func checked(cores: Int = ProcessInfo.processInfo.activeProcessorCount) throws -> ServerConfiguration {
         var result = self
@@ -115,7 +115,7 @@ extension ServerConfiguration {
         try require(maxWaitingSecondsPerClient, 1...(1 << 40), "maxWaitingSecondsPerClient")
         try require(maxDataBytes, 1...(1 << 50), "maxDataBytes")
         if maxSpeakingPerClient == 0 {
-            // One client alone may use the whole machine; where there are others, something is left for them.
+            // A single client may use the whole machine; otherwise one slot is left for others.
             let hasOthers = !apiKeys.isEmpty || !trustedProxies.isEmpty || !isLocal
             result.maxSpeakingPerClient = hasOthers ? max(1, result.maxSpeaking - 1) : result.maxSpeaking
         }
@@ -139,11 +139,11 @@ extension ServerConfiguration {
         guard isLocal || !apiKeys.isEmpty || allowOpenAccess else {
             throw VisemeError(
                 .usage, "Without API keys the server listens on 127.0.0.1 only, not on '\(host)'",
-                hint: "Add \"apiKeys\" to the configuration, or set \"allowOpenAccess\" if everybody may use it.")
+                hint: "Add \"apiKeys\" to the configuration, or set \"allowOpenAccess\" to let everyone use it.")
         }
         return result
     }
 
-    /// Whether only this machine reaches the server.
+    /// Whether the server listens on the loopback address only.
     var isLocal: Bool { ["127.0.0.1", "localhost", "::1"].contains(host) }
 }

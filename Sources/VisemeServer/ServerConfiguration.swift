@@ -1,7 +1,7 @@
-/// Everything that can be set about a server. Every limit is here, with its default.
+/// The settings of a server, with their defaults.
 ///
-/// A value comes, later ones first, from a flag, the environment (`maxSessions` is VISEME_MAX_SESSIONS), a JSON file with
-/// these names as keys, or the default.
+/// A value comes from the first of: a flag, the environment (`maxSessions` is VISEME_MAX_SESSIONS), a JSON file with these names
+/// as keys, the default.
 public struct ServerConfiguration: Sendable, Codable, Equatable {
     /// A client that may use the server.
     public struct APIKey: Sendable, Codable, Equatable {
@@ -22,93 +22,92 @@ public struct ServerConfiguration: Sendable, Codable, Equatable {
     public var port = 8080
     /// Folders with avatar packs. A pack's id is its folder's name without `.avatar`.
     public var avatars = ["avatars"]
-    /// The folder for what must survive a restart.
+    /// The folder for data that survives a restart.
     public var data = "viseme-data"
-    /// The avatar that is loaded before the server is ready, and taken where a session names none; empty for the first.
+    /// The avatar that is loaded at start and used where a request names none; empty for the first.
     public var defaultAvatar = ""
 
     // MARK: Access
 
-    /// Who may use the server; nobody needs a key while there is none.
+    /// The API keys; with none, requests need no key.
     public var apiKeys: [APIKey] = []
-    /// Whether a server without keys may listen on more than 127.0.0.1.
+    /// Whether a server without keys may listen on other addresses than 127.0.0.1.
     public var allowOpenAccess = false
-    /// Web origins other than the server's own whose pages may use it, such as `https://example.org`; none by default.
+    /// Other web origins whose pages may use the server (CORS), such as `https://example.org`.
     public var allowedOrigins: [String] = []
-    /// Names under which the server is reached, such as `talk.example.org`, when it listens on 127.0.0.1 behind a proxy. A
-    /// request for another name is refused there, so that no web page can rebind its own name to the server.
+    /// Host names of a server without keys that listens on 127.0.0.1 behind a proxy, such as `talk.example.org`. Other names are
+    /// refused there, against DNS rebinding.
     public var allowedHosts: [String] = []
 
-    /// Addresses of proxies in front of the server. Only what they say about the client (`X-Forwarded-For`) is believed.
+    /// Addresses of proxies in front of the server whose `X-Forwarded-For` is trusted.
     public var trustedProxies: [String] = []
 
     // MARK: Capacity
 
-    /// Sessions at once; 0 for four a core. Beyond: 503 with Retry-After.
+    /// The most sessions at once; 0 for four per core. Beyond: 503 with Retry-After.
     public var maxSessions = 0
-    /// Sessions that speak at once; 0 for one a core. Beyond: 503 with Retry-After.
+    /// The most sessions that speak at once; 0 for one per core. Beyond: 503 with Retry-After.
     public var maxSpeaking = 0
-    /// Sessions of one client that speak at once; 0 for all but one where there may be other clients (keys, proxies, a public
-    /// address), else for all.
+    /// The most sessions of one client that speak at once; 0 for all but one where there may be other clients (keys, proxies, a
+    /// public address), else for all.
     public var maxSpeakingPerClient = 0
-    /// Seconds without sound after which a session that is being spoken to loses its place among those that speak. It takes one
-    /// again when sound comes.
+    /// Seconds without sound after which an upload loses its speaking slot. It takes one again when sound arrives.
     public var speechPauseSeconds = 5
-    /// Sessions of one client at once, by API key or else by address.
+    /// The most sessions of one client, by API key or else by address.
     public var maxSessionsPerClient = 4
-    /// Streams of one session that are watched at once.
+    /// The most viewers of one session.
     public var maxViewersPerSession = 4
-    /// Connections at once; more wait to be accepted.
+    /// The most connections at once; more wait to be accepted.
     public var maxConnections = 256
-    /// Connections of one address at once, trusted proxies excepted; more are closed.
+    /// The most connections of one address, except trusted proxies; more are closed.
     public var maxConnectionsPerClient = 64
-    /// Avatars whose models are in memory at once. The one that was used longest ago makes room if nobody uses it; where all
-    /// are in use, another one is refused with 503.
+    /// The most loaded avatars. The least recently used one that is not in use is unloaded for another; if all are in use, the
+    /// request gets 503.
     public var maxLoadedAvatars = 4
 
     // MARK: Requests
 
-    /// Bytes of one upload.
+    /// The most bytes of one upload.
     public var maxBodyBytes = 256 << 20
-    /// Bytes a second of one upload; a faster one is slowed down.
+    /// The most bytes per second of one upload; a faster one is slowed down.
     public var uploadBytesPerSecond = 8 << 20
-    /// Seconds of speech in one upload or text.
+    /// The most seconds of speech in one upload or text.
     public var maxSpeechSeconds = 600
-    /// Characters of one text.
+    /// The most characters of one text.
     public var maxTextCharacters = 2000
-    /// Seconds for which a connection may be silent while a request is expected or incomplete.
+    /// Seconds after which a connection without data is closed, while a request is expected or incomplete.
     public var requestIdleSeconds = 60
 
     // MARK: Sessions
 
-    /// Seconds after which a session ends that nobody watches and nobody calls.
+    /// Seconds after which a session without viewers and requests ends.
     public var sessionIdleSeconds = 60
-    /// Seconds after which a session ends that is watched, but has nothing to say.
+    /// Seconds after which a session with viewers but without speech ends.
     public var sessionQuietSeconds = 900
-    /// Seconds by which a viewer's connection may lag behind; then it is closed.
+    /// Seconds that a viewer may fall behind before its connection is closed.
     public var viewerLagSeconds = 4
     /// x264's quality of live video, 0 … 51.
     public var crf = 23
 
     // MARK: Renders
 
-    /// Render jobs that are worked on at once; more wait.
+    /// The most render jobs that run at once; more wait.
     public var maxRenders = 1
-    /// Render jobs that may wait or run, uploads included. Beyond: 503 with Retry-After.
+    /// The most render jobs that wait or run, including uploads. Beyond: 503 with Retry-After.
     public var maxWaitingRenders = 100
-    /// Render jobs that are kept in all. Beyond: 503.
+    /// The most render jobs that are kept. Beyond: 503.
     public var maxKeptRenders = 1000
-    /// Render jobs of one client that may wait or run. Beyond: 503.
+    /// The most render jobs of one client that wait or run. Beyond: 503.
     public var maxWaitingRendersPerClient = 25
-    /// Seconds of speech in the jobs of one client that wait or run. Beyond: 503.
+    /// The most seconds of speech in one client's jobs that wait or run. Beyond: 503.
     public var maxWaitingSecondsPerClient = 14_400
-    /// Bytes of uploads and results on the disk. Beyond: 507, until some are deleted or expire.
+    /// The most bytes of uploads and results on the disk. An upload beyond it gets 507.
     public var maxDataBytes = 16 << 30
-    /// Hours for which a render is kept after its end.
+    /// Hours that a render is kept after its end.
     public var renderKeepHours = 24
-    /// Seconds of speech in one render.
+    /// The most seconds of speech in one render.
     public var maxRenderSeconds = 3600
-    /// Whether renders slow down, to a frame a second at least, while somebody talks to a live session.
+    /// Whether renders slow down while a live session speaks, at most to one frame per second.
     public var rendersYield = true
 
     // MARK: Text to speech
@@ -116,29 +115,29 @@ public struct ServerConfiguration: Sendable, Codable, Equatable {
     /// The command that reads text and writes a WAV file, as a list of arguments; `{voice}` is replaced. Empty for
     /// `espeak-ng` or `flite`, whichever is installed.
     public var speechCommand: [String] = []
-    /// The voice where a request names none.
+    /// The default voice.
     public var voice = "en"
-    /// Seconds that the command may take, not counting the speech that a session has taken from it; then it is ended.
+    /// Seconds after which the command is ended, not counting the speech that a session has read from it.
     public var speechCommandSeconds = 30
 
     // MARK: Logs
 
-    /// How a log line is written.
+    /// The format of log lines.
     public enum LogFormat: String, Sendable, Codable, CaseIterable {
-        /// Lines for people.
+        /// Readable text.
         case text
-        /// One JSON object a line.
+        /// One JSON object per line.
         case json
     }
 
-    /// How a log line is written to standard error.
+    /// The format of log lines on standard error.
     public var logFormat = LogFormat.text
     /// The lowest level that is logged: trace, debug, info, notice, warning, error or critical. Requests are logged at info.
     public var logLevel = "info"
 
     // MARK: Shutdown
 
-    /// Seconds that sessions and renders get to end when the server is stopped.
+    /// Seconds for sessions and renders to end at shutdown.
     public var shutdownSeconds = 10
 
     /// The defaults.

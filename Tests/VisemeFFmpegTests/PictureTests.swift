@@ -61,7 +61,7 @@ struct PictureTests {
         var slow = try PixelWriter(width: width, height: height)
         try fast.convert(patched)
         try slow.convert(try patched.image())
-        let came = try VisemeFFmpeg.Frame(width: width, height: height, format: AV_PIX_FMT_YUV420P)
+        let came = try AVFrameBox(width: width, height: height, format: AV_PIX_FMT_YUV420P)
         base.copy(PixelArea(x: 0, y: 0, width: width, height: height), to: came)
         let changed = patched.changed
         let (ours, whole, source) = (planes(of: fast.target), planes(of: slow.target), planes(of: came))
@@ -80,7 +80,7 @@ struct PictureTests {
     }
 
     /// The bytes of Y, Cb and Cr.
-    private func planes(of frame: borrowing VisemeFFmpeg.Frame) -> [[UInt8]] {
+    private func planes(of frame: borrowing AVFrameBox) -> [[UInt8]] {
         let raw = frame.pointer.pointee
         let planes = [
             (raw.data.0, raw.linesize.0, 1), (raw.data.1, raw.linesize.1, 2), (raw.data.2, raw.linesize.2, 2),

@@ -67,7 +67,7 @@ struct SoundClockTests {
         // Each click at its second: nothing has run away.
         for time in shown { #expect(abs(time - time.rounded()) < 0.03, "\(time)") }
         #expect(report.sound.hasPrefix("encoded"))
-        #expect(report.notes.contains { $0.contains("encoded anew") })
+        #expect(report.notes.contains { $0.contains("re-encoded") })
         let reader = try await backend.speech(at: url)
         while try await reader.read() != nil {}
         let warnings = await reader.warnings

@@ -168,8 +168,8 @@ struct TemplateTests {
         "A video that is not 25 frames a second, turned, or not of square pixels is refused with the command that converts it",
         .enabled(if: Tool.ffmpeg != nil, "ffmpeg is not installed"),
         arguments: [
-            (["-r", "30"], "30.00 frames"), (["-r", "30000/1001"], "frames a second"),
-            (["-r", "50"], "frames a second"),
+            (["-r", "30"], "30.00 frames"), (["-r", "30000/1001"], "frames per second"),
+            (["-r", "50"], "frames per second"),
             (["-vf", "setsar=2/1"], "pixels of 2:1"),
             (["-vf", "setpts='if(gt(N,10),PTS+0.5/TB,PTS)'", "-vsync", "vfr"], "uneven"),
         ])
@@ -193,7 +193,7 @@ struct TemplateTests {
         _ = try Tool.run(
             Tool.ffmpeg, ["-v", "error", "-y", "-i", plain.path, "-c", "copy", "-metadata:s:v", "rotate=90", url.path])
         let error = await #expect(throws: VisemeError.self) { _ = try await backend.template(at: url, memory: 0) }
-        #expect(error?.message.contains("turned by") == true, "\(String(describing: error))")
+        #expect(error?.message.contains("rotated by") == true, "\(String(describing: error))")
     }
 
     @Test(

@@ -23,7 +23,9 @@ class MelSettings:
 
     sample_rate: int = 16000
     hop: int = 200
-    fft: int = 800  # and the Hann window
+    fft: int = 800
+    window: int = 800  # Hann, in the middle of the spectrum's samples
+    shortest: int = 3000  # samples that speech is padded to: fewer give no window
     bands: int = 80
     low: float = 55
     high: float = 7600
@@ -36,7 +38,6 @@ class MelSettings:
 
 CONTRACT = MelSettings()
 SAMPLE_RATE, HOP, N_FFT, MELS = CONTRACT.sample_rate, CONTRACT.hop, CONTRACT.fft, CONTRACT.bands
-MIN_SAMPLES = 3000  # fewer would give under 16 mel columns
 CROP, ROI, BORDER = 328, 320, 4
 MASK = (5, 5, 315, 310)  # x1, y1, x2, y2 inside the roi, ends exclusive
 SAMPLES_PER_FRAME = 640
@@ -51,10 +52,10 @@ def mel_basis(settings: MelSettings = CONTRACT) -> np.ndarray:
 def mel(wave: np.ndarray, settings: MelSettings = CONTRACT) -> np.ndarray:
     """Mono float samples -> normalised mel [bands, T], T = 1 + floor(N / hop), float32."""
     wave = np.asarray(wave, dtype=np.float64)
-    if len(wave) < MIN_SAMPLES:
-        wave = np.pad(wave, (0, MIN_SAMPLES - len(wave)))
+    if len(wave) < settings.shortest:
+        wave = np.pad(wave, (0, settings.shortest - len(wave)))
     emphasised = np.append(wave[:1], wave[1:] - settings.emphasis * wave[:-1])
-    spectrum = librosa.stft(emphasised, n_fft=settings.fft, hop_length=settings.hop, win_length=settings.fft, pad_mode="constant")
+    spectrum = librosa.stft(emphasised, n_fft=settings.fft, hop_length=settings.hop, win_length=settings.window, pad_mode="constant")
     level = 20 * np.log10(np.maximum(settings.floor, mel_basis(settings) @ np.abs(spectrum))) - settings.reference_db
     limit = settings.limit
     return np.clip(2 * limit * ((level + settings.range_db) / settings.range_db) - limit, -limit, limit).astype(np.float32)

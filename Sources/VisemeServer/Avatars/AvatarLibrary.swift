@@ -3,7 +3,7 @@ import Logging
 import Viseme
 import VisemeFFmpeg
 
-/// The avatars that the server has, and those of them that are in memory.
+/// The server's avatars, and those that are loaded.
 actor AvatarLibrary {
     private let folders: [URL]
     private let preferred: String
@@ -13,9 +13,9 @@ actor AvatarLibrary {
     private let makeEngine: @Sendable (Avatar) async throws -> Engine
     private let logger: Logger
     private var packs: [String: Avatar] = [:]
-    /// What is in memory, or about to be.
+    /// An avatar that is loaded or being loaded.
     private struct Entry {
-        /// Nil once it is loaded.
+        /// The loading task; nil once it is loaded.
         var task: Task<LoadedAvatar, any Error>?
         var avatar: LoadedAvatar?
         var used: Int
@@ -26,7 +26,7 @@ actor AvatarLibrary {
     private var uses = 0
     private var previews: [String: Data] = [:]
 
-    /// Describes a library; nothing is read yet.
+    /// Makes a library; nothing is read yet.
     init(
         _ configuration: ServerConfiguration, media: FFmpeg, logger: Logger,
         makeEngine: @escaping @Sendable (Avatar) async throws -> Engine
@@ -40,10 +40,10 @@ actor AvatarLibrary {
         self.makeEngine = makeEngine
     }
 
-    /// All packs that can be opened, by id. The folders are looked through at every call.
+    /// All packs that can be opened, by id. Every call searches the folders.
     func all() -> [(id: String, avatar: Avatar)] {
         for folder in folders {
-            // A folder that is not there holds no packs.
+            // A missing folder holds no packs.
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
             for name in names.sorted() {
                 let id = name.hasSuffix(".avatar") ? String(name.dropLast(7)) : name
@@ -52,14 +52,14 @@ actor AvatarLibrary {
                 do {
                     packs[id] = try Avatar(contentsOf: url)
                 } catch {
-                    logger.warning("The avatar '\(url.path)' is left out: \(error)")
+                    logger.warning("The avatar '\(url.path)' is ignored: \(error)")
                 }
             }
         }
         return packs.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    /// The id of the avatar that is taken where none is named.
+    /// The id of the default avatar.
     ///
     /// - Throws: `.notFound` when there is none.
     func defaultID() throws -> String {
@@ -68,7 +68,7 @@ actor AvatarLibrary {
             let places = folders.map(\.path).joined(separator: ", ")
             throw VisemeError(
                 .notFound, "There is no avatar\(preferred.isEmpty ? "" : " '\(preferred)'") in \(places)",
-                hint: "Name the folder of your packs: viseme serve --avatars DIR")
+                hint: "Give the folder of your packs: viseme serve --avatars DIR")
         }
         return id
     }
@@ -84,10 +84,10 @@ actor AvatarLibrary {
         return avatar
     }
 
-    /// An avatar with its models, loaded when it is first asked for.
+    /// An avatar with its models, loaded at the first request.
     ///
-    /// - Throws: `.notFound`; `.busy` when as many are in use as may be in memory; `.internal` when it cannot be loaded: the
-    ///   cause says why.
+    /// - Throws: `.notFound`; `.busy` when `maxLoadedAvatars` avatars are in use; `.internal` when it cannot be loaded: the cause
+    ///   says why.
     func load(_ id: String) async throws -> LoadedAvatar {
         let avatar = try pack(id)
         uses += 1
@@ -110,25 +110,25 @@ actor AvatarLibrary {
             }
             return avatar
         } catch {
-            // Not a newer attempt, which may go well.
+            // A newer attempt stays: it may succeed.
             if loaded[id]?.number == entry.number { loaded[id] = nil }
             logger.error("The avatar '\(id)' cannot be loaded: \(error)")
             throw VisemeError(.internal, "The avatar '\(id)' cannot be loaded", cause: error)
         }
     }
 
-    /// Forgets what was used longest ago and is not in use.
+    /// Unloads the least recently used avatar that is not in use.
     private func makeRoom() throws {
         for id in loaded.sorted(by: { $0.value.used < $1.value.used }).map(\.key) {
             guard loaded.count >= capacity else { return }
-            // What is being loaded is in use; so is what a session or a render holds, too.
+            // An avatar that is being loaded, or held by a session or a render, is in use.
             guard loaded[id]?.avatar != nil, var entry = loaded.removeValue(forKey: id) else { continue }
             if !isKnownUniquelyReferenced(&entry.avatar) { loaded[id] = entry }
         }
         guard loaded.count < capacity else {
             throw VisemeError(
-                .busy, "All \(capacity) avatars that may be in memory are in use",
-                hint: "Use one of them, or try later.")
+                .busy, "All \(capacity) loaded avatars are in use",
+                hint: "Use one of them, or try again later.")
         }
     }
 
@@ -142,7 +142,7 @@ actor AvatarLibrary {
         return preview
     }
 
-    /// Names that are an address's part as they are.
+    /// Whether a name can be part of a URL path without escaping.
     private static func isID(_ name: String) -> Bool {
         (1...64).contains(name.utf8.count) && !name.hasPrefix(".")
             && name.utf8.allSatisfy { byte in

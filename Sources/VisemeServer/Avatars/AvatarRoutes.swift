@@ -6,7 +6,7 @@ import Viseme
 
 /// `/v1/avatars`.
 struct AvatarRoutes: Sendable {
-    /// An avatar as clients see it.
+    /// An avatar in a response.
     struct Document: Codable, Sendable {
         var id: String
         var name: String
@@ -18,7 +18,7 @@ struct AvatarRoutes: Sendable {
         var synthetic: Bool?
     }
 
-    /// The answer to `GET /v1/avatars`.
+    /// The response to `GET /v1/avatars`.
     struct List: Codable, Sendable {
         var avatars: [Document]
     }

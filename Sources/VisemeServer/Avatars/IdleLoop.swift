@@ -4,35 +4,35 @@ import VisemeFFmpeg
 
 /// An avatar's template, encoded once for all sessions: closed groups of about a second that begin with a key frame.
 ///
-/// While nobody speaks a session sends these pictures instead of encoding its own. Only what is complete can be seen here.
+/// An idle session sends these pictures instead of encoding its own. Only complete groups are visible.
 final class IdleLoop: Sendable {
-    /// Bytes of all groups at most; what is beyond is encoded by every session itself.
+    /// The most bytes of all groups; sessions encode the rest themselves.
     private static let budget = 64 << 20
-    /// Pictures of a group, but for the last one of a round.
+    /// Pictures in a group; the last group of a period may have fewer.
     private static let length = 25
 
-    /// Pictures until the template repeats: there and back, as often as a group needs.
+    /// Pictures until the loop repeats: forward and back, repeated to fill a group.
     let period: Int
     private let groups = Mutex<(pictures: [Int: [EncodedUnit.Picture]], bytes: Int)>(([:], 0))
 
-    /// Describes the loop of a template.
+    /// Makes an empty loop.
     ///
-    /// - Parameter frames: Of the template.
+    /// - Parameter frames: The number of template frames.
     init(frames: Int) {
         let round = max(1, 2 * (frames - 1))
         period = round * max(1, Self.length / round)
     }
 
-    /// Whether a group begins with a picture.
+    /// Whether a picture begins a group.
     func isStart(_ position: Int) -> Bool { position % period % Self.length == 0 }
 
-    /// A picture, where its group is there.
+    /// A picture; nil when its group is not encoded.
     func picture(at position: Int) -> EncodedUnit.Picture? {
         let index = position % period
         return groups.withLock { $0.pictures[index / Self.length]?[index % Self.length] }
     }
 
-    /// Encodes all groups, as far as the budget goes: as many at once as there are encoders.
+    /// Encodes all groups within the budget, one group at a time in each encoder.
     func fill(from engine: Engine, by encoders: [LiveEncoder]) async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             for (lane, encoder) in encoders.enumerated() {

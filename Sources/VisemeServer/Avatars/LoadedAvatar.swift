@@ -1,23 +1,23 @@
 import Viseme
 import VisemeFFmpeg
 
-/// An avatar whose models are in memory, with its encoded template.
+/// A loaded avatar, with its encoded template.
 final class LoadedAvatar: Sendable {
-    /// The sound of all live sessions.
+    /// The audio format of all live sessions.
     static let sound = SoundForm(rate: 48_000, channels: 1)
 
     /// Its id.
     let id: String
     /// Its models.
     let engine: Engine
-    /// What containers must know of every session's streams.
+    /// The stream parameters of every session, for containers.
     let format: LiveFormat
-    /// Its template, encoded; nil where the template cannot be shown as it is while nobody speaks.
+    /// Its encoded template; nil when an idle session cannot show the template unchanged.
     let idleLoop: IdleLoop?
     private let crf: Int
     private let filling: Task<Void, Never>?
 
-    /// Begins to encode the template in the background.
+    /// Starts encoding the template in the background.
     init(id: String, engine: Engine, crf: Int) throws {
         let manifest = engine.avatar.manifest
         let encoder = try LiveEncoder(width: manifest.width, height: manifest.height, sound: Self.sound, crf: crf)
@@ -36,7 +36,7 @@ final class LoadedAvatar: Sendable {
             + (1..<engine.parallelism.width).map { _ in
                 try LiveEncoder(width: manifest.width, height: manifest.height, sound: Self.sound, crf: crf)
             }
-        // A failure is the template's, and shows in every session as soon as it wants that picture.
+        // A failure is the template's: every session that needs the picture reports it.
         filling = Task { @concurrent in try? await loop.fill(from: engine, by: encoders) }
     }
 

@@ -19,11 +19,11 @@ struct HealthRoutes: Sendable {
 
     /// Adds the routes.
     ///
-    /// - Parameter keyed: Where routes stand that need an API key.
+    /// - Parameter keyed: The group of routes that need an API key.
     func add(to routes: some RouterMethods<ServerContext>, keyed: some RouterMethods<ServerContext>) {
         routes.get("/health") { _, _ in Response.json(Health(status: "ok")) }
         routes.get("/ready") { _, _ in
-            // Without its database or room on its disk the server cannot do what it is for.
+            // Without its database or free disk space the server cannot accept jobs.
             let isReady = if readiness.isReady { await renders.isUsable() } else { false }
             return Response.json(Ready(ready: isReady), status: isReady ? .ok : .serviceUnavailable)
         }

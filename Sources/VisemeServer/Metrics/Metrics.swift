@@ -3,26 +3,27 @@ import Synchronization
 
 /// Counters and histograms since the server's start, as Prometheus reads them.
 final class Metrics: Sendable {
-    /// What each metric means; those of a moment are listed with the counters.
+    /// The help text of each metric, gauges and counters.
     static let help = [
-        "sessions": "Live sessions now.", "sessions_speaking": "Sessions that speak now.",
-        "sessions_limit": "Sessions that may exist at once.", "viewers": "Open video streams.",
-        "pictures_per_second": "Pictures made in the last second, over all sessions.",
-        "resident_bytes": "Bytes of this process in memory.", "renders_running": "Render jobs that run now.",
-        "renders_waiting": "Render jobs that wait.", "renders_kept": "Render jobs that are kept, ended ones included.",
-        "sessions_total": "Sessions begun.", "sessions_failed_total": "Sessions that ended with an error.",
-        "refused_total": "Requests refused because a capacity was in use, by reason.",
+        "sessions": "Live sessions.", "sessions_speaking": "Sessions that are speaking.",
+        "sessions_limit": "The most sessions at once.", "viewers": "Open video streams.",
+        "pictures_per_second": "Pictures made in the last second, all sessions.",
+        "resident_bytes": "Bytes of this process in memory.", "renders_running": "Render jobs that are running.",
+        "renders_waiting": "Render jobs that are waiting.",
+        "renders_kept": "Render jobs that are kept, including ended ones.",
+        "sessions_total": "Sessions created.", "sessions_failed_total": "Sessions that ended with an error.",
+        "refused_total": "Requests refused because a limit was reached, by reason.",
         "slow_viewers_total": "Viewers disconnected because they fell behind.",
         "http_responses_total": "Responses by status.", "units_total": "Units of 40 ms made by sessions.",
         "speech_units_total": "Units with speech.", "dropped_total": "Pictures dropped because they were late.",
-        "late_total": "Units made after their time.",
-        "starved_total": "Units of an utterance for which no speech had come.",
+        "late_total": "Units made after their deadline.",
+        "starved_total": "Units of an utterance without speech samples in time.",
         "interrupts_total": "Interruptions.",
-        "http_request_seconds": "Time from a request's head to its response's head.",
-        "speech_start_seconds": "Time from the beginning of a request to speak to its first unit.",
+        "http_request_seconds": "Time from request head to response head.",
+        "speech_start_seconds": "Time from a speech request to its first unit.",
         "build_info": "The version of the program; always 1.",
     ]
-    /// Counters that are shown before they are counted.
+    /// Counters that start at 0.
     private static let counters: [(String, [String])] = [
         ("sessions_total", [""]), ("sessions_failed_total", [""]), ("slow_viewers_total", [""]), ("units_total", [""]),
         ("speech_units_total", [""]), ("dropped_total", [""]), ("late_total", [""]), ("starved_total", [""]),
@@ -30,7 +31,7 @@ final class Metrics: Sendable {
         ("refused_total", ["sessions", "client", "speaking"].map { "{reason=\"\($0)\"}" }),
         ("http_responses_total", [200, 400, 401, 404, 500, 503].map { "{status=\"\($0)\"}" }),
     ]
-    /// Upper bounds of a latency's buckets, in seconds.
+    /// Upper bounds of the histogram buckets, in seconds.
     private static let bounds = [0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5, 0.75, 1, 2, 5, 10]
 
     private struct Histogram {
@@ -51,7 +52,7 @@ final class Metrics: Sendable {
 
     /// Adds to a counter.
     ///
-    /// - Parameter label: A name, and a value out of few: each makes a line of its own.
+    /// - Parameter label: A name and a value; each value makes one time series, so use few.
     func count(_ name: String, by amount: Int = 1, label: (name: String, value: String)? = nil) {
         let labels = label.map { "{\($0.name)=\"\($0.value)\"}" } ?? ""
         state.withLock { $0.counters[name, default: [:]][labels, default: 0] += amount }
@@ -71,7 +72,7 @@ final class Metrics: Sendable {
 
     /// The text of `/metrics`.
     ///
-    /// - Parameter gauges: Values of this moment.
+    /// - Parameter gauges: The current values.
     func text(gauges: [(name: String, value: Double)]) -> String {
         let state = state.withLock { $0 }
         var lines: [String] = []
@@ -102,7 +103,7 @@ final class Metrics: Sendable {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    /// Bytes of this process in memory; 0 where the system does not tell.
+    /// Resident memory of this process in bytes; 0 where the system does not report it.
     static func residentBytes() -> Int {
         // Linux only: the second number is the resident pages.
         guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return 0 }

@@ -1,13 +1,13 @@
 import Foundation
 
-/// What Prometheus expects of every process: its processor time, memory, open files and start. Linux only.
+/// The standard process metrics of Prometheus: CPU time, memory, open files and start time. Linux only.
 enum ProcessFigures {
     /// Lines for `/metrics`; empty where `/proc` is missing.
     static func text() -> String {
         guard let stat = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
             let end = stat.lastIndex(of: ")")
         else { return "" }
-        // The program's name may have spaces: fields are counted from behind it, as proc(5) numbers them from 3.
+        // The program's name may have spaces. The first field after it is number 3 of proc(5).
         let fields = stat[stat.index(after: end)...].split(separator: " ")
         func field(_ number: Int) -> Double { number - 3 < fields.count ? Double(fields[number - 3]) ?? 0 : 0 }
         let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))

@@ -2,20 +2,20 @@ import ServiceLifecycle
 import Synchronization
 import Viseme
 
-/// Whether the server can do what it is for.
+/// Whether the server is ready for requests.
 final class Readiness: Sendable {
     private let state = Mutex((hasRun: false, isStopping: false))
 
-    /// Whether an inference has run, and the server is not about to stop.
+    /// Whether an inference has run and the server is not stopping.
     var isReady: Bool { state.withLock { $0.hasRun && !$0.isStopping } }
 
     fileprivate func set() { state.withLock { $0.hasRun = true } }
 
-    /// The server is about to stop.
+    /// Marks the server as stopping.
     func stop() { state.withLock { $0.isStopping = true } }
 }
 
-/// Makes the server ready, while it answers already; where that fails the server ends.
+/// Warms the server up while it already answers requests; a failure ends the server.
 struct WarmUp: Service {
     private let library: AvatarLibrary
     private let readiness: Readiness
@@ -23,7 +23,7 @@ struct WarmUp: Service {
     private let addresses: AsyncStream<String>
     private let address: AsyncStream<String>.Continuation
 
-    /// - Parameter onReady: Gets the server's address, once.
+    /// - Parameter onReady: Called once with the server's address.
     init(library: AvatarLibrary, readiness: Readiness, onReady: @escaping @Sendable (String) -> Void) {
         self.library = library
         self.readiness = readiness
@@ -31,16 +31,23 @@ struct WarmUp: Service {
         (addresses, address) = AsyncStream.makeStream()
     }
 
-    /// Says where the server listens.
+    /// Sets the address that the server listens on.
     func listens(at address: String) { self.address.yield(address) }
 
-    /// Loads the default avatar, speaks with it once, and encodes its template.
+    /// Loads the default avatar, runs one inference, and encodes the template.
     func run() async throws {
+        try await warmUp()
+        readiness.set()
+        for await address in addresses.cancelOnGracefulShutdown() { onReady(address) }
+    }
+
+    /// Holds the avatar only until it is ready: afterwards the library may unload it.
+    private func warmUp() async throws {
         let avatar: LoadedAvatar
         do {
             avatar = try await library.load(try await library.defaultID())
         } catch let error as VisemeError where error.code == .internal {
-            // Whoever starts the server gets the reason, clients do not.
+            // The operator gets the reason, clients do not.
             throw error.cause ?? error
         }
         var settings = LiveSession.Settings()
@@ -49,9 +56,7 @@ struct WarmUp: Service {
         try await session.push((0..<4800).map { Float($0 % 160) / 160 - 0.5 })
         await session.end()
         for try await _ in session.units {}
-        // Until then every idle session would encode the same pictures.
+        // Before that every idle session would encode the same pictures.
         await avatar.isFilled()
-        readiness.set()
-        for await address in addresses.cancelOnGracefulShutdown() { onReady(address) }
     }
 }

@@ -5,7 +5,7 @@ import Hummingbird
 import NIOCore
 import Viseme
 
-/// The web page, and the description of the API: a few small files of this package, held in memory.
+/// The web page and the API description: small resource files, held in memory.
 struct Page: Sendable {
     private struct File: Sendable {
         let bytes: ByteBuffer
@@ -18,7 +18,7 @@ struct Page: Sendable {
         "svg": "image/svg+xml", "json": "application/json; charset=utf-8",
     ]
 
-    /// Nothing but what this server itself serves: no inline code, no other host, no frame around the page.
+    /// Allows only this server's own files: no inline code, no other host, no framing.
     private static let policy = [
         "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' blob:", "media-src 'self' blob:",
         "connect-src 'self'", "worker-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
@@ -28,7 +28,7 @@ struct Page: Sendable {
 
     /// Reads the files.
     ///
-    /// - Throws: when the package's resources are not beside the program.
+    /// - Throws: An error when the package's resources are missing.
     init() throws {
         var files: [String: File] = [:]
         let folder = Bundle.module.bundleURL

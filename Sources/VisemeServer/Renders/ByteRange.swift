@@ -1,23 +1,23 @@
-/// A part of something, as a `Range` header asks for it (RFC 9110, section 14).
+/// A byte range, as a `Range` header requests it (RFC 9110, section 14).
 enum ByteRange: Equatable {
-    /// All of it: there is no such header, or one that we do not follow, which is allowed.
+    /// All bytes: the header is missing, or is one that a server may ignore.
     case whole
     /// These bytes, at least one.
     case part(ClosedRange<Int>)
-    /// Bytes that do not exist.
+    /// No requested byte exists.
     case unsatisfiable
 
     /// Reads the header's value.
     ///
     /// - Parameters:
-    ///   - header: `bytes=0-99`, `bytes=100-`, `bytes=-100`; anything else, several ranges too, means the whole.
-    ///   - size: The bytes that there are.
+    ///   - header: `bytes=0-99`, `bytes=100-`, `bytes=-100`; anything else, also several ranges, means the whole.
+    ///   - size: The size of the content in bytes.
     init(_ header: String?, size: Int) {
         self = .whole
         guard let header, let match = header.wholeMatch(of: /bytes=([0-9]*)-([0-9]*)/.ignoresCase()) else { return }
         let (first, last) = (match.1, match.2)
         guard !first.isEmpty || !last.isEmpty else { return }
-        // More digits than an Int has: beyond every end.
+        // A number beyond Int is beyond every end.
         let lastNumber = last.isEmpty ? nil : Int(last) ?? .max
         guard !first.isEmpty else {
             let count = min(size, lastNumber ?? 0)

@@ -7,15 +7,15 @@ import Viseme
     import Darwin
 #endif
 
-/// Keeps a folder for one process: a second server would take the jobs that the first is working on for abandoned ones.
+/// Locks a folder for one process: a second server would take the running jobs of the first for abandoned ones.
 ///
-/// The system gives the lock back when the process ends, however it ends.
+/// The system releases the lock when the process ends, in any way.
 final class FolderLock: Sendable {
     private let descriptor: Int32
 
     /// Takes the lock.
     ///
-    /// - Throws: `.cannotCreate` when another process has it, or nothing can be written.
+    /// - Throws: `.cannotCreate` when another process holds it, or the folder is not writable.
     init(_ folder: URL) throws {
         let path = folder.appending(path: "lock").path
         descriptor = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)

@@ -7,16 +7,16 @@ import Viseme
     import Darwin
 #endif
 
-/// Where the files of render jobs lie: a folder for each job, named by its id; no name ever comes from a client.
+/// The files of render jobs: one folder a job, named by its id. No name comes from a client.
 struct RenderFiles: Sendable {
     /// The folder of all jobs.
     let root: URL
 
-    /// Creates the folder where there is none.
+    /// Creates the folder if it is missing.
     init(root: URL) throws {
         self.root = root
         do {
-            // Speech and videos are nobody else's business.
+            // Speech and videos are private.
             try FileManager.default.createDirectory(
                 at: root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
             let data = root.deletingLastPathComponent()
@@ -30,28 +30,28 @@ struct RenderFiles: Sendable {
         }
     }
 
-    /// Whether there are 64 MB left on the disk.
+    /// Whether the disk has 64 MB free.
     var hasRoom: Bool {
         var status = statvfs()
         guard statvfs(root.path, &status) == 0 else { return false }
         return UInt64(status.f_bavail) * UInt64(status.f_frsize) >= 64 << 20
     }
 
-    /// Bytes of all files.
+    /// The size of all files in bytes.
     @concurrent func byteCount() async -> Int {
         let files = FileManager.default.enumerator(at: root, includingPropertiesForKeys: [.fileSizeKey])
         var sum = 0
         while let file = files?.nextObject() as? URL {
-            // A file that went away meanwhile takes no room.
+            // A file that was removed meanwhile takes no space.
             sum += (try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0
         }
         return sum
     }
 
-    /// The folders that are named like jobs.
+    /// The folders with the name of a job.
     func jobs() throws -> [String] { try names().filter(Self.isID) }
 
-    /// Everything else in the folder: not ours.
+    /// All other names in the folder.
     func strangers() throws -> [String] { try names().filter { !Self.isID($0) } }
 
     private func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: root.path).sorted() }
@@ -62,11 +62,11 @@ struct RenderFiles: Sendable {
     }
 
     func folder(of id: String) -> URL { root.appending(path: id, directoryHint: .isDirectory) }
-    /// What was uploaded.
+    /// The uploaded speech.
     func speech(of id: String) -> URL { folder(of: id).appending(path: "speech") }
-    /// What is being rendered.
+    /// The unfinished video.
     func draft(of id: String) -> URL { folder(of: id).appending(path: "draft.mp4") }
-    /// The final name: a file that has it is complete.
+    /// The finished video. A file with this name is complete.
     func result(of id: String) -> URL { folder(of: id).appending(path: "result.mp4") }
 
     func create(_ id: String) throws {
@@ -75,18 +75,18 @@ struct RenderFiles: Sendable {
     }
 
     func remove(_ id: String) {
-        // What cannot be removed now is removed when the server starts: it belongs to no job then.
+        // A folder that cannot be removed now belongs to no job, and is removed at the next start.
         try? FileManager.default.removeItem(at: folder(of: id))
     }
 
-    /// The size of the result, or nil as long as there is none.
+    /// The size of the result in bytes; nil while there is none.
     func resultBytes(of id: String) -> Int? {
-        // No such file is the usual case, and no error.
+        // A missing file is the usual case, not an error.
         let attributes = try? FileManager.default.attributesOfItem(atPath: result(of: id).path)
         return (attributes?[.size] as? NSNumber)?.intValue
     }
 
-    /// Removes what a render that died has left.
+    /// Removes the files of an interrupted render.
     func removeDrafts(of id: String) throws {
         let kept = Set([speech(of: id), result(of: id)].map(\.lastPathComponent))
         for name in try FileManager.default.contentsOfDirectory(atPath: folder(of: id).path) where !kept.contains(name)
@@ -95,12 +95,12 @@ struct RenderFiles: Sendable {
         }
     }
 
-    /// Gives the draft its final name, once it is on the disk and not only in the system's memory.
+    /// Renames the draft to its final name after it is synchronized to the disk.
     ///
     /// - Returns: Its size in bytes.
     @concurrent func publish(_ id: String) async throws -> Int {
         try synchronize(draft(of: id))
-        // Fails where a result stands already: nothing is ever rendered twice into the final name.
+        // Fails when a result exists: a result is never replaced.
         guard link(draft(of: id).path, result(of: id).path) == 0 else { throw failure("\(id): the result", errno) }
         unlink(draft(of: id).path)
         try synchronize(folder(of: id))
@@ -108,7 +108,7 @@ struct RenderFiles: Sendable {
         return bytes
     }
 
-    /// Makes a new job's speech and folder survive a power failure.
+    /// Synchronizes a new job's speech and folder to the disk, so that they survive a power failure.
     @concurrent func keep(_ id: String) async throws {
         for url in [speech(of: id), folder(of: id), root] { try synchronize(url) }
     }

@@ -1,64 +1,63 @@
 import Foundation
 import Viseme
 
-/// A render that was accepted: what is kept of it, and what may happen to it.
+/// An accepted render job, as a state machine without clock or I/O.
 ///
-/// A value that is told what happened and knows what follows, without clock or I/O. Whenever the server dies, the next start finds one of
-/// these states, and `Event.recover` says how it goes on.
+/// After a crash the next start finds the job in one of these states, and `Event.recover` continues it.
 struct RenderJob: Sendable, Equatable, Codable {
-    /// Where a job is on its way.
+    /// The state of a job.
     enum State: String, Sendable, Codable, CaseIterable {
-        /// It waits for its turn.
+        /// Waiting to be rendered.
         case queued
-        /// It is being rendered, or was when the server died.
+        /// Being rendered, or was when the server crashed.
         case running
-        /// The result has its final name.
+        /// The result exists under its final name.
         case finished
-        /// There will be no result; `failure` says why.
+        /// There is no result; `failure` says why.
         case failed
     }
 
-    /// What can happen to a job.
+    /// An event of a job.
     enum Event: Sendable {
-        /// Its turn has come.
+        /// Rendering starts.
         case start
-        /// The server stops in an orderly manner; the work done is lost, the job is not.
+        /// The server shuts down; the job is rendered again from the start.
         case suspend
-        /// The server has started again; `resultBytes` is the size of the result if that already had its final name.
+        /// The server restarted; `resultBytes` is the size of the result if it exists under its final name.
         case recover(resultBytes: Int?)
-        /// The result has its final name.
+        /// The result exists under its final name.
         case finish(resultBytes: Int, frames: Int)
-        /// The render threw.
+        /// The render threw an error.
         case fail(Failure)
     }
 
-    /// Why there is no result: a `VisemeError` that can be kept.
+    /// Why there is no result: a `VisemeError` that can be stored.
     struct Failure: Sendable, Equatable, Codable {
         var code: String
         var message: String
         var hint: String?
     }
 
-    /// A job that was running each time when the server died is probably what kills it.
+    /// The most attempts: a job that was running at this many crashes probably causes them.
     static let mostAttempts = 10
 
-    /// 128 random bits in hexadecimal: who knows it may see the job.
+    /// 128 random bits in hexadecimal.
     let id: String
-    /// Who asked for it; lists show one's own jobs only.
+    /// The owner: an API key's name. Clients see their own jobs only.
     let owner: String
-    /// Whose share of the queue it counts in: an API key's name, or else an address.
+    /// The client whose share of the queue it counts against: an API key's name, or else an address.
     let client: String
     /// The avatar's id.
     let avatar: String
     let createdAt: Date
     /// The client's `Idempotency-Key`.
     let idempotencyKey: String?
-    /// SHA-256 of everything that was asked for, the bytes of the speech included.
+    /// Identifies the request: the avatar, and SHA-256 of the speech or the text.
     let digest: String
-    /// Frames that the result will have, by its container; once it is finished, those that it has.
+    /// The expected number of frames, from the container's duration; the actual number once it is finished.
     private(set) var framesTotal: Int
     private(set) var state = State.queued
-    /// The number of times that it was begun.
+    /// The number of attempts to render it.
     private(set) var attempts = 0
     private(set) var endedAt: Date?
     private(set) var resultBytes: Int?
@@ -79,12 +78,12 @@ struct RenderJob: Sendable, Equatable, Codable {
         self.framesTotal = framesTotal
     }
 
-    /// Whether nothing happens to it any more.
+    /// Whether it is finished or failed.
     var isEnded: Bool { state == .finished || state == .failed }
 
-    /// Follows an event.
+    /// Applies an event.
     ///
-    /// - Returns: Whether the event can happen in the present state; nothing changes when it cannot.
+    /// - Returns: Whether the event is valid in the present state; otherwise nothing changes.
     mutating func apply(_ event: Event, at time: Date) -> Bool {
         switch (state, event) {
         case (.queued, .start):
@@ -105,7 +104,7 @@ struct RenderJob: Sendable, Equatable, Codable {
         case (.running, .recover(nil)):
             failure = Failure(
                 code: VisemeError.Code.internal.rawValue,
-                message: "The server died \(attempts) times while it rendered this.",
+                message: "The server crashed \(attempts) times while it rendered this.",
                 hint: "Render it with 'viseme render' to see what happens.")
             end(.failed, at: time)
         case (.running, .fail(let reason)):

@@ -5,9 +5,9 @@ import Hummingbird
 import NIOCore
 import Viseme
 
-/// `/v1/renders`: speech in, a video file out, some time later.
+/// `/v1/renders`: jobs that render speech to a video file.
 struct RenderRoutes: Sendable {
-    /// A job as clients see it.
+    /// A job in a response.
     struct Document: Codable, Sendable, Equatable {
         var id: String
         var avatar: String
@@ -37,7 +37,7 @@ struct RenderRoutes: Sendable {
         var id: String
     }
 
-    /// The answer to `GET /v1/renders`.
+    /// The response to `GET /v1/renders`.
     struct List: Codable, Sendable {
         var renders: [Document]
     }
@@ -73,7 +73,7 @@ struct RenderRoutes: Sendable {
         }
     }
 
-    // MARK: Asking
+    // MARK: Creating
 
     private func create(_ request: Request, _ context: ServerContext) async throws -> Response {
         let wanted = request.uri.queryParameters.get("avatar")
@@ -89,41 +89,57 @@ struct RenderRoutes: Sendable {
                 hint: "curl --data-binary @speech.wav instead of curl -F")
         }
         let body = try BoundedBody(request, configuration)
+        let owner = owner(context)
+        let text = try await text(of: request, body)
+        // Looked up before the text is spoken: a retry does not run the program again.
+        if let text, let key,
+            let (job, framesDone) = try await queue.repeated(
+                owner: owner, key: key, digest: "\(avatar) \(text.digest)")
+        {
+            return answer(job, framesDone: framesDone, isNew: false)
+        }
 
         let id = try await queue.beginUpload(client: context.client)
         do {
-            let upload = try RenderUpload(to: queue.files.speech(of: id))
-            let wish = try await fill(upload, from: request, body)
+            let upload = try RenderUpload(to: queue.files.speech(of: id)) { [queue] in try await queue.reserve($0) }
+            if let text {
+                try await SpeechCommand(configuration).speak(text.words, voice: text.voice) { output in
+                    (try await upload.append(contentsOf: output), true)
+                }
+            } else {
+                for try await piece in body { try await upload.append(piece) }
+            }
             let uploaded = try await upload.finish()
             let (job, isNew) = try await queue.accept(
-                id, avatar: avatar, owner: owner(context), key: key,
-                digest: "\(avatar) \(wish ?? "speech \(uploaded)")")
-            let framesDone = try await queue.job(job.id)?.framesDone ?? 0
-            var response = Response.json(
-                Document(job, framesDone: framesDone), status: isNew ? .accepted : .ok)
-            response.headers[.location] = "/v1/renders/\(job.id)"
-            return response
+                id, avatar: avatar, owner: owner, key: key,
+                digest: "\(avatar) \(text?.digest ?? "speech \(uploaded)")")
+            return answer(job, framesDone: try await queue.job(job.id)?.framesDone ?? 0, isNew: isNew)
         } catch {
             await queue.abandon(id)
             throw error
         }
     }
 
-    /// Writes the body to the disk: speech as it is, a text as the configured command speaks it.
-    ///
-    /// - Returns: What identifies a request for a text; nil for speech, which its bytes identify.
-    private func fill(_ upload: RenderUpload, from request: Request, _ body: BoundedBody) async throws -> String? {
-        guard request.headers[.contentType]?.lowercased().hasPrefix("text/plain") ?? false else {
-            for try await piece in body { try await upload.append(piece) }
-            return nil
-        }
-        let words = try await words(in: body)
+    private func answer(_ job: RenderJob, framesDone: Int, isNew: Bool) -> Response {
+        var response = Response.json(Document(job, framesDone: framesDone), status: isNew ? .accepted : .ok)
+        response.headers[.location] = "/v1/renders/\(job.id)"
+        return response
+    }
+
+    /// A text to speak.
+    private struct Text: Sendable {
+        var words: String
+        var voice: String
+
+        /// Identifies the request. Not a hash of the speech: a program may speak the same text differently next time.
+        var digest: String { "text \(voice) \(hexDigest(of: words))" }
+    }
+
+    /// The text of a request; nil when its body is speech, which is not read here.
+    private func text(of request: Request, _ body: BoundedBody) async throws -> Text? {
+        guard request.headers[.contentType]?.lowercased().hasPrefix("text/plain") ?? false else { return nil }
         let voice = request.uri.queryParameters.get("voice") ?? configuration.voice
-        try await SpeechCommand(configuration).speak(words, voice: voice) { output in
-            (try await upload.append(contentsOf: output), true)
-        }
-        // Not what was spoken: a program may speak the same text in another way the next time.
-        return "text \(voice) \(SHA256.hash(data: Data(words.utf8)).map { String(format: "%02x", $0) }.joined())"
+        return Text(words: try await words(in: body), voice: voice)
     }
 
     /// The text of a body.
@@ -143,7 +159,7 @@ struct RenderRoutes: Sendable {
             throw VisemeError(.tooLarge, "The text has more than \(limit) characters")
         }
         guard words.contains(where: { !$0.isWhitespace }) else {
-            throw VisemeError(.usage, "There is nothing to say: the text is empty")
+            throw VisemeError(.usage, "The text is empty")
         }
         return words
     }
@@ -154,22 +170,22 @@ struct RenderRoutes: Sendable {
         EventStream.response { writer in
             let stream = EventStream()
             var last: Document?
-            var silentLooks = 0
+            var unchanged = 0
             while true {
                 guard let (job, framesDone) = try await queue.job(id) else {
                     return try await writer.write(try stream.event("deleted", Deleted(id: id)))
                 }
                 let now = Document(job, framesDone: framesDone)
-                silentLooks += 1
+                unchanged += 1
                 if now != last {
                     try await writer.write(try stream.event("render", now))
                     last = now
-                    silentLooks = 0
-                } else if silentLooks % 60 == 0 {
+                    unchanged = 0
+                } else if unchanged % 60 == 0 {
                     try await writer.write(EventStream.pulse)
                 }
                 if job.isEnded { return }
-                // A look costs a read of one row; more often than this nobody could see the bar move.
+                // One read of a row; more often would not be visible.
                 try await Task.sleep(for: .milliseconds(250))
             }
         }
@@ -207,13 +223,18 @@ struct RenderRoutes: Sendable {
                 status: .partialContent, headers: headers,
                 body: try await FileIO().loadFile(path: path, range: range, context: context))
         case .unsatisfiable:
-            return Response(status: .rangeNotSatisfiable, headers: [.contentRange: "bytes */\(size)"])
+            let failure = FailureDocument.Failure(
+                code: VisemeError.Code.usage.rawValue, message: "The range is outside the result of \(size) bytes",
+                hint: "Ask for a range within bytes=0-\(size - 1).")
+            var response = Response.json(FailureDocument(error: failure), status: .rangeNotSatisfiable)
+            response.headers[.contentRange] = "bytes */\(size)"
+            return response
         }
     }
 
-    // MARK: Whose
+    // MARK: Owners
 
-    /// The API key that asks; nobody in particular where there are none.
+    /// The name of the request's API key; empty where the server has no keys.
     private func owner(_ context: ServerContext) -> String { configuration.apiKeys.isEmpty ? "" : context.client }
 
     private func job(_ context: ServerContext) async throws -> (job: RenderJob, framesDone: Int) {
@@ -228,6 +249,6 @@ struct RenderRoutes: Sendable {
 }
 
 extension HTTPField.Name {
-    /// Names a request, so that sending it again does nothing again.
+    /// Identifies a request, so that a retry does not create another job.
     static let idempotencyKey = name("Idempotency-Key")
 }

@@ -7,22 +7,22 @@ import GRDB
     import Darwin
 #endif
 
-/// The jobs in SQLite. What a call has returned from survives the end of the process and of the machine's power.
+/// The jobs in SQLite. A completed write survives a crash of the process and a power failure.
 struct RenderStore: Sendable {
-    /// What became of a job that was to be added.
+    /// The outcome of adding a job.
     enum Admission: Sendable {
         case added
-        /// The same key came with the same request before: this is its job.
+        /// The key belongs to the same request: its job.
         case repeated(RenderJob)
-        /// The same key came with another request before.
+        /// The key belongs to another request.
         case conflicting
-        /// So many jobs wait already.
+        /// The limit on open jobs is reached.
         case full
-        /// So many jobs of this client, or so much speech, wait already.
+        /// The client's limit on open jobs or their speech is reached.
         case share
     }
 
-    /// What may wait or run.
+    /// Limits on jobs that wait or run.
     struct Limits: Sendable {
         var jobs: Int
         var jobsOfClient = Int.max
@@ -34,17 +34,17 @@ struct RenderStore: Sendable {
     /// Opens or creates the database.
     init(at file: URL) throws {
         var configuration = Configuration()
-        // Another process may hold the file for a moment, such as a backup.
+        // Another process, such as a backup, may lock the file briefly.
         configuration.busyMode = .timeout(5)
         configuration.maximumReaderCount = 2
-        // SQLite gives its other files the permissions of this one: who rendered what is nobody else's business.
+        // Private; SQLite gives its other files the same permissions.
         let descriptor = open(file.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         if descriptor >= 0 {
             fchmod(descriptor, 0o600)
             close(descriptor)
         }
         pool = try DatabasePool(path: file.path, configuration: configuration)
-        // GRDB's default for its write-ahead log loses the last transactions when the power fails; here a transaction is a promise.
+        // GRDB's default for its write-ahead log loses the last transactions at a power failure.
         try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
         try Self.migrations.migrate(pool)
     }
@@ -68,7 +68,7 @@ struct RenderStore: Sendable {
                 table.uniqueKey(["owner", "idempotencyKey"])
             }
         }
-        // Without API keys every client owns all jobs, yet each has a share of the queue.
+        // Without API keys all clients own all jobs, but each has its own share of the queue.
         migrations.registerMigration("2") { database in
             try database.alter(table: RenderJob.databaseTableName) { table in
                 table.add(column: "client", .text).notNull().defaults(to: "")
@@ -77,9 +77,10 @@ struct RenderStore: Sendable {
         return migrations
     }
 
-    /// Puts right what a server that died has left; nobody else may use the database meanwhile.
+    /// Recovers jobs that were running at a crash.
     ///
-    /// - Parameter resultBytes: The size of a job's result, if that has its final name.
+    /// - Precondition: Nothing else uses the database.
+    /// - Parameter resultBytes: The size of a job's result; nil while there is none.
     /// - Returns: The ids of all jobs.
     func recover(resultBytes: (String) -> Int?) throws -> Set<String> {
         try pool.write { database in
@@ -91,12 +92,11 @@ struct RenderStore: Sendable {
         }
     }
 
-    /// Adds a job, unless its key was used before or too much waits or runs already.
+    /// Adds a job, unless its key was used before or a limit is reached.
     func add(_ job: RenderJob, _ limits: Limits) async throws -> Admission {
         try await pool.write { database in
             if let key = job.idempotencyKey,
-                let before = try RenderJob.filter(Column("owner") == job.owner && Column("idempotencyKey") == key)
-                    .fetchOne(database)
+                let before = try Self.jobs(owner: job.owner, key: key).fetchOne(database)
             {
                 return before.digest == job.digest ? .repeated(before) : .conflicting
             }
@@ -109,14 +109,14 @@ struct RenderStore: Sendable {
         }
     }
 
-    /// Begins the job that has waited longest, of the client whose last turn is longest ago; nil when none waits.
+    /// Starts the oldest waiting job of the client whose last turn is longest ago; nil when none waits.
     ///
-    /// - Parameter turns: Numbers of the clients' last turns.
+    /// - Parameter turns: The number of each client's last turn.
     func startNext(after turns: [String: Int] = [:]) async throws -> RenderJob? {
         try await pool.write { database in
             let waiting = RenderJob.filter(Column("state") == RenderJob.State.queued.rawValue).order(Column.rowID)
             let jobs = try waiting.fetchAll(database)
-            // The first of equal ones: min keeps the order.
+            // min returns the first of equal elements.
             guard let job = jobs.min(by: { turns[$0.client, default: 0] < turns[$1.client, default: 0] }) else {
                 return nil
             }
@@ -124,7 +124,7 @@ struct RenderStore: Sendable {
         }
     }
 
-    /// Notes an event; nil when there is no such job, or the event cannot happen to it.
+    /// Applies an event; nil when there is no such job, or the event is not valid in its state.
     @discardableResult
     func update(_ id: String, _ event: RenderJob.Event) async throws -> RenderJob? {
         try await pool.write { database in
@@ -142,12 +142,21 @@ struct RenderStore: Sendable {
         return job
     }
 
+    private static func jobs(owner: String, key: String) -> QueryInterfaceRequest<RenderJob> {
+        RenderJob.filter(Column("owner") == owner && Column("idempotencyKey") == key)
+    }
+
+    /// The job that an owner's idempotency key belongs to, or nil.
+    func job(owner: String, key: String) async throws -> RenderJob? {
+        try await pool.read { try Self.jobs(owner: owner, key: key).fetchOne($0) }
+    }
+
     /// The job with an id, or nil.
     func job(_ id: String) async throws -> RenderJob? {
         try await pool.read { try RenderJob.filter(Column("id") == id).fetchOne($0) }
     }
 
-    /// Somebody's jobs, the newest first.
+    /// An owner's jobs, the newest first.
     func jobs(of owner: String, limit: Int) async throws -> [RenderJob] {
         try await pool.read { database in
             try RenderJob.filter(Column("owner") == owner).order(Column.rowID.desc).limit(limit).fetchAll(database)
@@ -166,12 +175,14 @@ struct RenderStore: Sendable {
         try await pool.read { try RenderJob.filter(Self.isOpen && Column("client") == client).fetchCount($0) }
     }
 
-    /// How many jobs wait or run, and how many there are in all.
+    /// The number of jobs that wait or run, and of all jobs.
     func counts() async throws -> (open: Int, all: Int) {
         try await pool.read { (try RenderJob.filter(Self.isOpen).fetchCount($0), try RenderJob.fetchCount($0)) }
     }
 
-    /// Forgets a job; says whether there was one.
+    /// Removes a job.
+    ///
+    /// - Returns: Whether it existed.
     @discardableResult
     func remove(_ id: String) async throws -> Bool {
         try await pool.write { try RenderJob.filter(Column("id") == id).deleteAll($0) > 0 }

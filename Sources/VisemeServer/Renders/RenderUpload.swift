@@ -3,30 +3,35 @@ import Foundation
 import NIOCore
 import Viseme
 
-/// A request's body on its way to the disk; hashed on the way.
+/// Writes a request's body to a file and hashes it.
 actor RenderUpload {
     private let executor = BlockingExecutor("upload")
     private let handle: FileHandle
+    private let reserve: @Sendable (Int) async throws -> Void
     private var hash = SHA256()
 
-    /// The actor's own queue.
+    /// The actor's own executor.
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// Creates the file.
-    init(to url: URL) throws {
+    ///
+    /// - Parameter reserve: Called with a number of bytes before they are written; throws when there is no space.
+    init(to url: URL, reserve: @escaping @Sendable (Int) async throws -> Void = { _ in }) throws {
         try Data().write(to: url, options: .withoutOverwriting)
         handle = try FileHandle(forWritingTo: url)
+        self.reserve = reserve
     }
 
-    /// Adds a piece.
-    func append(_ piece: ByteBuffer) throws { try append(Data(piece.readableBytesView)) }
+    /// Appends bytes.
+    func append(_ piece: ByteBuffer) async throws { try await append(Data(piece.readableBytesView)) }
 
-    /// Adds everything that a program writes, until it ends.
-    func append(contentsOf output: FileHandle) throws {
-        while let data = try output.read(upToCount: 1 << 16), !data.isEmpty { try append(data) }
+    /// Appends a program's output until its end.
+    func append(contentsOf output: FileHandle) async throws {
+        while let data = try output.read(upToCount: 1 << 16), !data.isEmpty { try await append(data) }
     }
 
-    private func append(_ data: Data) throws {
+    private func append(_ data: Data) async throws {
+        try await reserve(data.count)
         do {
             try handle.write(contentsOf: data)
         } catch {
@@ -38,7 +43,7 @@ actor RenderUpload {
 
     /// Closes the file.
     ///
-    /// - Returns: SHA-256 of everything, in hexadecimal.
+    /// - Returns: SHA-256 of the file, in hexadecimal.
     func finish() throws -> String {
         try handle.close()
         return hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

@@ -1,14 +1,14 @@
 import Foundation
 import Viseme
 
-/// Media whose videos are written slowly while somebody talks to a live session: a render can wait, a conversation cannot.
+/// A media backend that writes slowly while a live session speaks, so that renders do not slow down sessions.
 ///
-/// Frames are drawn as they are written, so a writer that waits stops the whole render.
+/// Frames are drawn as they are written, so a writer that waits pauses the whole render.
 struct YieldingMedia: MediaBackend {
     let media: any MediaBackend
-    /// Frames that a video may have: a file can hold more than its container says.
+    /// The most frames of a video: a file can hold more than its container says.
     let frameLimit: Int
-    /// Whether the machine is wanted for something more urgent.
+    /// Whether a live session is speaking.
     let isBusy: @Sendable () async -> Bool
 
     func speech(at url: URL) async throws -> any SpeechReader { try await media.speech(at: url) }
@@ -39,7 +39,7 @@ private actor YieldingWriter: VideoWriter {
         guard frames <= frameLimit else {
             throw VisemeError(.badData, "The speech is longer than its container says, and than \(frameLimit) frames")
         }
-        // At most a second for each frame, so that a render ends even where somebody always talks.
+        // At most one second a frame, so that a render ends even while sessions always speak.
         for _ in 0..<20 {
             guard await isBusy() else { break }
             try await Task.sleep(for: .milliseconds(50))

@@ -4,7 +4,7 @@ import HTTPTypes
 import Hummingbird
 import Viseme
 
-/// Checks the host and the origin of a request, and tells whose request it is.
+/// Checks the host and the origin of a request, and sets its client.
 struct AccessMiddleware: RouterMiddleware {
     let configuration: ServerConfiguration
 
@@ -18,7 +18,7 @@ struct AccessMiddleware: RouterMiddleware {
         return try await next(request, context)
     }
 
-    /// The nearest address that is not a trusted proxy's: what stands further to the left, anybody may have written.
+    /// The last address that is not a trusted proxy's: earlier ones can be forged.
     private func client(of request: Request, at address: String) -> String {
         guard configuration.trustedProxies.contains(address), let header = request.headers[.forwardedFor] else {
             return address
@@ -27,7 +27,7 @@ struct AccessMiddleware: RouterMiddleware {
         return hops.last { !configuration.trustedProxies.contains($0) && !$0.isEmpty } ?? address
     }
 
-    /// A page of another name that was made to point here must not reach a server without keys.
+    /// Stops DNS rebinding: a page of another host name must not reach a server without keys.
     private func checkHost(_ request: Request) throws {
         guard configuration.isLocal, configuration.apiKeys.isEmpty, let authority = request.head.authority else {
             return
@@ -35,17 +35,17 @@ struct AccessMiddleware: RouterMiddleware {
         let name = Self.host(of: authority)
         guard ["127.0.0.1", "localhost", "[::1]"].contains(name) || configuration.allowedHosts.contains(name) else {
             throw VisemeError(
-                .forbidden, "This server does not answer for '\(name)'", hint: "Name it in \"allowedHosts\".")
+                .forbidden, "This server does not serve the host '\(name)'", hint: "Add it to \"allowedHosts\".")
         }
     }
 
-    /// A page of another origin may use the server only if the origin is allowed.
+    /// Refuses pages of origins that are not allowed.
     private func checkOrigin(_ request: Request) throws {
         guard let origin = request.headers[.origin], !configuration.allowedOrigins.contains(origin) else { return }
         let parts = origin.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
         if parts.count == 3, parts[1].isEmpty, String(parts[2]) == request.head.authority { return }
         throw VisemeError(
-            .forbidden, "Pages of '\(origin)' may not use this server", hint: "Name it in \"allowedOrigins\".")
+            .forbidden, "Pages of '\(origin)' may not use this server", hint: "Add it to \"allowedOrigins\".")
     }
 
     private static func host(of authority: String) -> String {
@@ -56,7 +56,7 @@ struct AccessMiddleware: RouterMiddleware {
     }
 }
 
-/// Checks the API key. It stands on the groups of routes that need one, so that no spelling of a path goes around it.
+/// Checks the API key. It belongs to a group of routes, so that no spelling of a path bypasses it.
 struct KeyMiddleware: RouterMiddleware {
     let keys: [ServerConfiguration.APIKey]
 
@@ -76,14 +76,14 @@ struct KeyMiddleware: RouterMiddleware {
     private func name(of request: Request) -> String? {
         guard let header = request.headers[.authorization], header.lowercased().hasPrefix("bearer ") else { return nil }
         let digest = hexDigest(of: header.dropFirst(7))
-        // All of them are compared, so that the time tells nothing.
+        // All keys are compared, so that the time reveals nothing.
         return keys.reduce(nil as String?) { found, key in
             equalInConstantTime(digest, key.sha256.lowercased()) ? key.name : found
         }
     }
 }
 
-/// Lets the pages of allowed origins read every answer, errors included.
+/// Lets pages of allowed origins read every response, including errors (CORS).
 struct CrossOriginMiddleware: RouterMiddleware {
     let origins: [String]
 
@@ -93,8 +93,8 @@ struct CrossOriginMiddleware: RouterMiddleware {
         guard let origin = request.headers[.origin], origins.contains(origin) else {
             return try await next(request, context)
         }
-        let isQuestion = request.method == .options && request.headers[.accessControlRequestMethod] != nil
-        var response = isQuestion ? Response(status: .noContent) : try await next(request, context)
+        let isPreflight = request.method == .options && request.headers[.accessControlRequestMethod] != nil
+        var response = isPreflight ? Response(status: .noContent) : try await next(request, context)
         for field in Self.headers(for: origin) { response.headers[field.name] = field.value }
         return response
     }
@@ -105,7 +105,7 @@ struct CrossOriginMiddleware: RouterMiddleware {
             .accessControlAllowHeaders: "Authorization, Content-Type, Idempotency-Key, Range, Viseme-Session-Secret",
             .accessControlExposeHeaders: "Location, Retry-After, Content-Range, Accept-Ranges, ETag",
             .accessControlMaxAge: "600",
-            // A video element asks without an Origin of its own making; what is allowed here may be shown there.
+            // A video element sends no Origin header by itself.
             SecurityHeadersMiddleware.resourcePolicy: "cross-origin",
         ]
     }
@@ -116,7 +116,7 @@ func hexDigest(of text: some StringProtocol) -> String {
     SHA256.hash(data: Data(text.utf8)).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
-/// Whether two texts are equal, in a time that depends on their lengths alone.
+/// Compares two texts in a time that depends on their lengths alone.
 func equalInConstantTime(_ a: String, _ b: String) -> Bool {
     let (x, y) = (Array(a.utf8), Array(b.utf8))
     var difference = x.count ^ y.count
@@ -124,13 +124,13 @@ func equalInConstantTime(_ a: String, _ b: String) -> Bool {
     return difference == 0
 }
 
-/// A secret that nobody guesses, in hexadecimal digits.
+/// A random secret in hexadecimal digits.
 func randomToken(bytes: Int) -> String {
     var generator = SystemRandomNumberGenerator()
     return (0..<bytes).map { _ in String(format: "%02x", UInt8.random(in: 0...255, using: &generator)) }.joined()
 }
 
-/// Headers that tell browsers what a response is not for.
+/// Adds security headers for browsers.
 struct SecurityHeadersMiddleware: RouterMiddleware {
     func handle(
         _ request: Request, context: ServerContext, next: @concurrent (Request, ServerContext) async throws -> Response
@@ -158,6 +158,6 @@ struct SecurityHeadersMiddleware: RouterMiddleware {
 }
 
 extension HTTPField.Name {
-    /// The addresses that a request came through, the client's first.
+    /// The addresses that a request passed through, the client's first.
     static let forwardedFor = name("X-Forwarded-For")
 }

@@ -2,16 +2,16 @@ import Hummingbird
 import NIOCore
 import Viseme
 
-/// The body of a request, as it comes: not more than is allowed, and not faster.
+/// The body of a request, limited in size and rate.
 struct BoundedBody: AsyncSequence, Sendable {
     typealias Element = ByteBuffer
     private let body: RequestBody
     private let limit: Int
     private let bytesPerSecond: Int
 
-    /// Bounds a body by the configuration.
+    /// Limits a body as the configuration says.
     ///
-    /// - Throws: `.tooLarge` at once where the length is declared; else when the limit is passed.
+    /// - Throws: `.tooLarge`: at once for a declared length, otherwise while it is read.
     init(_ request: Request, _ configuration: ServerConfiguration) throws {
         body = request.body
         limit = configuration.maxBodyBytes
@@ -20,7 +20,7 @@ struct BoundedBody: AsyncSequence, Sendable {
     }
 
     private var tooLarge: VisemeError {
-        VisemeError(.tooLarge, "The body is longer than \(limit) bytes", hint: "Send it in parts.")
+        VisemeError(.tooLarge, "The body is longer than \(limit) bytes", hint: "Send it in several requests.")
     }
 
     func makeAsyncIterator() -> Iterator { Iterator(body: body.makeAsyncIterator(), bounds: self) }

@@ -8,11 +8,13 @@ final class ConnectionCounts: Sendable {
     private let counts = Mutex([String: Int]())
 
     /// - Parameters:
-    ///   - limit: Connections of one address at once.
+    ///   - limit: The most connections of one address.
     ///   - exempt: Addresses without a limit.
     init(limit: Int, exempt: [String]) { (self.limit, self.exempt) = (limit, exempt) }
 
-    /// Counts a connection; says whether it may stay.
+    /// Adds a connection.
+    ///
+    /// - Returns: Whether it is within the limit.
     func enter(_ address: String) -> Bool {
         counts.withLock { counts in
             counts[address, default: 0] += 1
@@ -20,7 +22,7 @@ final class ConnectionCounts: Sendable {
         }
     }
 
-    /// Forgets a connection.
+    /// Removes a connection.
     func leave(_ address: String) {
         counts.withLock { counts in
             counts[address, default: 0] -= 1
@@ -29,7 +31,7 @@ final class ConnectionCounts: Sendable {
     }
 }
 
-/// Closes a connection of an address that has as many as it may, so that one client cannot keep the others from connecting.
+/// Closes connections beyond the limit of their address, so that one client cannot use all of them.
 final class ConnectionCount: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = NIOAny
 

@@ -3,8 +3,7 @@ import Hummingbird
 import NIOCore
 import NIOHTTP1
 
-/// Tells a client that waits for it to send the body: `Expect: 100-continue`, which curl sends before larger uploads and then waits
-/// a second for the answer.
+/// Answers `Expect: 100-continue`, which curl sends before larger uploads; it then waits a second for the answer.
 struct ContinueMiddleware: RouterMiddleware {
     func handle(
         _ request: Request, context: ServerContext, next: @concurrent (Request, ServerContext) async throws -> Response
@@ -12,7 +11,7 @@ struct ContinueMiddleware: RouterMiddleware {
         if request.headers[.expect]?.lowercased() == "100-continue" {
             let channel = context.channel
             channel.eventLoop.execute {
-                // Below the encoder, which would take this for the answer. Without one this is a test's channel.
+                // Written below the encoder, which would take it for the response. A test's channel has no encoder.
                 let encoder = try? channel.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self)
                 encoder?.writeAndFlush(NIOAny(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
             }

@@ -3,7 +3,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 
-/// Server-sent events: values one after the other, each written when the reader has taken the one before.
+/// Server-sent events; each is written when the reader has taken the one before.
 struct EventStream: Sendable {
     private let encoder = JSONEncoder.document
 
@@ -12,10 +12,10 @@ struct EventStream: Sendable {
         ByteBuffer(string: "event: \(name)\ndata: \(String(decoding: try encoder.encode(value), as: UTF8.self))\n\n")
     }
 
-    /// A line that readers skip: it shows whether they are still there.
+    /// A comment line that readers ignore; it detects closed connections.
     static let pulse = ByteBuffer(string: ": \n\n")
 
-    /// An answer that goes on until `body` returns or the reader goes away.
+    /// A response that lasts until `body` returns or the reader disconnects.
     static func response(
         _ body: @escaping @concurrent @Sendable (inout any ResponseBodyWriter) async throws -> Void
     ) -> Response {

@@ -9,22 +9,22 @@ import Viseme
 extension VisemeError.Code {
     /// The request has no key, or a wrong one.
     static let unauthorized = VisemeError.Code(rawValue: "unauthorized")
-    /// The request comes from a place that may not ask.
+    /// The request's host or origin is not allowed.
     static let forbidden = VisemeError.Code(rawValue: "forbidden")
-    /// What the address names does not exist.
+    /// The resource does not exist.
     static let notFound = VisemeError.Code(rawValue: "not-found")
-    /// The request does not fit what is going on.
+    /// The request conflicts with the present state.
     static let conflict = VisemeError.Code(rawValue: "conflict")
-    /// More than the configuration allows.
+    /// The request exceeds a limit of the configuration.
     static let tooLarge = VisemeError.Code(rawValue: "too-large")
-    /// There is no room on the disk, or for this server's files on it.
+    /// The disk or `maxDataBytes` is full.
     static let full = VisemeError.Code(rawValue: "full")
-    /// The capacity is used up at the moment.
+    /// The capacity is in use.
     static let busy = VisemeError.Code(rawValue: "busy")
-    /// A program that the server uses took too long.
+    /// A program that the server runs took too long.
     static let timedOut = VisemeError.Code(rawValue: "timed-out")
 
-    /// The HTTP status that says the same.
+    /// The HTTP status.
     var status: HTTPResponse.Status {
         switch self {
         case .usage, .badData, .noInput: .badRequest
@@ -43,7 +43,7 @@ extension VisemeError.Code {
     }
 }
 
-/// The body of every response that is an error.
+/// The body of every error response.
 struct FailureDocument: Codable, Sendable {
     struct Failure: Codable, Sendable {
         var code: String
@@ -74,7 +74,7 @@ struct FailureMiddleware: RouterMiddleware {
             if status == .internalServerError || error.code == .cannotCreate {
                 context.logger.error("\(request.method) \(request.uri.path): \(error)")
                 failure = VisemeError(
-                    error.code, "The server failed at this request", hint: "The server's log says why.")
+                    error.code, "The server failed to handle this request", hint: "See the server's log.")
             }
         case let error as any HTTPResponseError:
             status = error.status
@@ -84,7 +84,7 @@ struct FailureMiddleware: RouterMiddleware {
         case is CancellationError:
             (failure, status) = (VisemeError(.busy, "The server is stopping"), .serviceUnavailable)
         case is HTTPParserError, is ChannelError, is IOError:
-            // The client left, or what it sent is not HTTP.
+            // The client disconnected, or did not send valid HTTP.
             context.logger.debug("\(request.method) \(request.uri.path): \(error)")
             failure = VisemeError(
                 .badData, "The request body ended early or is not valid HTTP",
@@ -92,12 +92,14 @@ struct FailureMiddleware: RouterMiddleware {
             status = .badRequest
         default:
             context.logger.error("\(request.method) \(request.uri.path): \(error)")
-            (failure, status) = (VisemeError(.internal, "The server failed at this request"), .internalServerError)
+            (failure, status) = (
+                VisemeError(.internal, "The server failed to handle this request"), .internalServerError
+            )
         }
         let document = FailureDocument(
             error: .init(code: failure.code.rawValue, message: failure.message, hint: failure.hint))
         var response = Response.json(document, status: status)
-        // An answer to HEAD has no body; a client would take it for the next answer.
+        // A response to HEAD has no body; a client would take it for the next response.
         if request.method == .head { response.body = ResponseBody() }
         if failure.code == .busy { response.headers[.retryAfter] = "2" }
         if status == .unauthorized { response.headers[.wwwAuthenticate] = "Bearer" }
@@ -105,19 +107,19 @@ struct FailureMiddleware: RouterMiddleware {
         return response
     }
 
-    /// The rest of an upload that was refused is not read for ever.
+    /// Closes the connection of a refused upload instead of reading the rest.
     private func closeIfUnread(_ request: Request, _ context: ServerContext, _ response: inout Response) {
         let length = request.headers[.contentLength].flatMap { Int($0) } ?? 0
         guard length > 1 << 16 || request.headers[.transferEncoding] != nil else { return }
         response.headers[.connection] = "close"
         let channel = context.channel
-        // Not at once: the answer would be lost with what was not read.
+        // Not at once: the response would be lost with the unread bytes.
         channel.eventLoop.scheduleTask(in: .seconds(2)) { channel.close(promise: nil) }
     }
 }
 
 extension JSONEncoder {
-    /// For everything that clients read: answers and events.
+    /// The encoder for responses and events.
     static var document: JSONEncoder {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -129,7 +131,7 @@ extension JSONEncoder {
 extension Response {
     /// A JSON document.
     static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
-        // Our own documents are numbers and texts: nothing in them cannot be encoded.
+        // Our documents hold only numbers and texts, which can always be encoded.
         let data = (try? JSONEncoder.document.encode(value)) ?? Data("{}".utf8)
         return Response(
             status: status, headers: [.contentType: "application/json; charset=utf-8"],
@@ -138,9 +140,9 @@ extension Response {
 }
 
 extension Request {
-    /// A small JSON body.
+    /// Decodes a small JSON body.
     ///
-    /// - Throws: `.usage` when it is not what was expected.
+    /// - Throws: `.usage` when it does not match the type.
     func json<Value: Decodable>(_ type: Value.Type, upTo limit: Int = 1 << 16) async throws -> Value {
         let buffer = try await body.collect(upTo: limit)
         do {
@@ -159,7 +161,7 @@ extension Request {
             let key = context.codingPath.map(\.stringValue).joined(separator: ".")
             throw VisemeError(.usage, "In the JSON body \"\(key)\" is not of type \(type)")
         } catch {
-            throw VisemeError(.usage, "The body is not the JSON that this address expects")
+            throw VisemeError(.usage, "The body is not the expected JSON")
         }
     }
 }

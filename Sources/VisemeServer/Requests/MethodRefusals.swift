@@ -3,9 +3,9 @@ import Hummingbird
 import Viseme
 
 extension Router where Context == ServerContext {
-    /// Answers every method that a declared path does not have with 405 and `Allow`. `HEAD` is answered like `GET`.
+    /// Answers all other methods of declared paths with 405 and `Allow`. `HEAD` is allowed where `GET` is.
     ///
-    /// - Precondition: all routes are declared.
+    /// - Precondition: All routes are declared.
     func refuseOtherMethods() {
         let known: [HTTPRequest.Method] = [.get, .post, .put, .patch, .delete, .trace]
         for (path, group) in Dictionary(grouping: routes, by: { "\($0.path)" }) {

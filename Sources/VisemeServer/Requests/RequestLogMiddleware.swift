@@ -3,9 +3,9 @@ import Hummingbird
 import Logging
 import Viseme
 
-/// Writes the access log, counts responses, and gives every response its request id.
+/// Writes the access log, counts responses, and adds the request id to every response.
 ///
-/// A line has the path without its query, which may hold a session's secret. Probes are logged at the level debug.
+/// The query is not logged: it may hold a session's secret. Probes are logged at level debug.
 struct RequestLogMiddleware: RouterMiddleware {
     let metrics: Metrics
 
@@ -30,6 +30,6 @@ struct RequestLogMiddleware: RouterMiddleware {
 }
 
 extension HTTPField.Name {
-    /// The id under which the server logs a request.
+    /// The request's id in the log.
     static let requestID = name("X-Request-Id")
 }

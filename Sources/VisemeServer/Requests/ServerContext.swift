@@ -2,12 +2,12 @@ import Hummingbird
 import Logging
 import NIOCore
 
-/// What is known of a request beside itself.
+/// The context of a request.
 struct ServerContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     /// The connection.
     let channel: any Channel
-    /// Who asks: an API key's name, or else the address.
+    /// The client: an API key's name, or else an address.
     var client: String
 
     init(source: ApplicationRequestContextSource) {

@@ -9,17 +9,17 @@ import Viseme
     import Darwin
 #endif
 
-/// Copies what a program writes into a pipe of the server's own.
+/// Copies a program's output into a second pipe.
 ///
-/// A pipe ends when nobody holds its writing end any more. The program's children hold the program's, and one that moved to another
-/// process group outlives it; the copy ends with the program.
+/// A pipe ends when no process holds its write end. A child of the program may hold it after the program ended; the copy ends with
+/// the program.
 actor ProgramOutput {
     private let executor = BlockingExecutor("program output")
     private let source: Int32
     private let copy: SpeechPipe
     private nonisolated let isProgramEnded = Mutex(false)
 
-    /// The actor's own queue: it waits for the program.
+    /// The actor's own executor: reading blocks.
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     private init(_ source: Int32, _ copy: SpeechPipe) { (self.source, self.copy) = (source, copy) }
@@ -28,8 +28,7 @@ actor ProgramOutput {
 
     /// Makes both pipes.
     ///
-    /// - Returns: The copy's reading end, what copies, and the descriptor for the program to write to; both ends belong to the
-    ///   caller.
+    /// - Returns: The copy's read end, the copier, and the write end for the program. The caller owns both ends.
     static func make() throws -> (reading: FileHandle, output: ProgramOutput, writing: Int32) {
         let program = try SpeechPipe.ends()
         do {
@@ -42,16 +41,16 @@ actor ProgramOutput {
         }
     }
 
-    /// Says that the program has ended: what it has written is copied, nothing more is waited for.
+    /// Marks the program as ended: the remaining output is copied, then the copy ends.
     nonisolated func programEnded() { isProgramEnded.withLock { $0 = true } }
 
-    /// Copies until the program's output ends, or the program does, or nobody reads the copy any more.
+    /// Copies until the output or the program ends, or the copy's read end is closed.
     func run() async {
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         var left: Int?
         while left != 0 {
             if left == nil, isProgramEnded.withLock({ $0 }) {
-                // A child that still runs may go on writing.
+                // A child that still runs may continue to write.
                 var waiting: Int32 = 0
                 left = ioctl(source, UInt(FIONREAD), &waiting) == 0 ? Int(waiting) : 0
                 continue

@@ -1,18 +1,16 @@
-/// Somebody who takes what a session gives, at his own pace: a bounded queue, and the end of his connection if it overflows.
-///
-/// So nobody else ever waits for him.
+/// A client's bounded queue of a session's output. An overflow ends the connection, so that a slow client delays no other.
 struct Reader<Element: Sendable>: Sendable {
     private let queue: AsyncStream<Element>.Continuation
     private let disconnect: @Sendable () -> Void
 
-    /// What waits for him, and what will come.
+    /// The queued and future elements.
     let elements: AsyncStream<Element>
 
     /// Makes a queue.
     ///
     /// - Parameters:
-    ///   - limit: Elements that may wait.
-    ///   - disconnect: Ends the connection, also while something is being written to it.
+    ///   - limit: The most queued elements.
+    ///   - disconnect: Closes the connection, also during a write.
     init(limit: Int, disconnect: @escaping @Sendable () -> Void) {
         (elements, queue) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(limit))
         self.disconnect = disconnect
@@ -20,7 +18,7 @@ struct Reader<Element: Sendable>: Sendable {
 
     /// Appends to the queue.
     ///
-    /// - Returns: Whether he still reads.
+    /// - Returns: Whether the client still reads.
     func send(_ element: Element) -> Bool {
         switch queue.yield(element) {
         case .enqueued: return true
@@ -33,12 +31,12 @@ struct Reader<Element: Sendable>: Sendable {
         }
     }
 
-    /// Nothing more comes. What waits he still gets, but not for ever.
+    /// Ends the queue. The client has three seconds to read the rest.
     func finish() {
         queue.finish()
         let disconnect = disconnect
         Task {
-            // Only cancellation ends it early, and nothing cancels it.
+            // The sleep throws only when cancelled, and nothing cancels it.
             try? await Task.sleep(for: .seconds(3))
             disconnect()
         }

@@ -3,23 +3,16 @@ import Logging
 import Viseme
 import VisemeFFmpeg
 
-/// A conversation that clients speak into and watch: a `LiveSession`, encoded once for all who watch it.
+/// A live session that clients speak into and watch: a `LiveSession`, encoded once for all viewers.
 ///
-/// While nobody watches nothing is encoded, and while nobody speaks nothing is drawn: the avatar's shared loop is sent.
+/// Without viewers nothing is encoded. Without speech nothing is drawn: the avatar's shared loop is sent.
 actor Session {
-    /// What the session needs of the server.
-    struct Surroundings: Sendable {
-        var configuration: ServerConfiguration
-        var slots: SpeakingSlots
-        var metrics: Metrics
-    }
-
-    /// A promise that somebody speaks, until `endSpeech`.
+    /// A running upload or text, until `endSpeech`.
     struct Speech: Sendable {
         fileprivate let number: Int
-        /// What is pushed after an interruption belongs to no speech any more.
+        /// Samples of an earlier epoch are dropped: an interruption begins a new one.
         fileprivate let epoch: Int
-        /// Samples at 16 kHz that were pushed.
+        /// The number of samples pushed, at 16 kHz.
         var samples = 0
     }
 
@@ -28,9 +21,9 @@ actor Session {
     nonisolated let client: String
     private nonisolated let secretHash: String
     private let live: LiveSession
-    private let around: Surroundings
+    private let dependencies: Dependencies
     private var encoder: LiveEncoder?
-    /// Number of the unit with which the encoder's sound began.
+    /// The number of the unit at which the encoder's sound began.
     private var soundStart = 0
     private var splice = SplicePlan()
     private var shown: (any Picture)?
@@ -53,14 +46,15 @@ actor Session {
     /// Begins a session.
     ///
     /// - Parameters:
-    ///   - secret: What opens it; only its hash is kept.
-    ///   - client: Whose it is.
-    init(id: String, secret: String, avatar: LoadedAvatar, client: String, _ around: Surroundings) async throws {
+    ///   - secret: The secret that authorizes requests; only its hash is kept.
+    ///   - client: The client that created it.
+    init(id: String, secret: String, avatar: LoadedAvatar, client: String, _ dependencies: Dependencies) async throws {
         self.id = id
         self.avatar = avatar
         self.client = client
-        self.around = around
-        turn = SpeakingTurn(around.slots, client: client, pauseSeconds: around.configuration.speechPauseSeconds)
+        self.dependencies = dependencies
+        turn = SpeakingTurn(
+            dependencies.slots, client: client, pauseSeconds: dependencies.configuration.speechPauseSeconds)
         secretHash = hexDigest(of: secret)
         var settings = LiveSession.Settings()
         settings.sound = LoadedAvatar.sound
@@ -78,15 +72,15 @@ actor Session {
 
     /// Begins an upload, or a text.
     ///
-    /// - Throws: `.conflict` while another one runs; `.busy` when as many sessions speak as can.
+    /// - Throws: `.conflict` while another one runs; `.busy` when no speaking slot is free.
     func beginSpeech() async throws -> Speech {
         let epoch = await live.epoch
         guard state != .ended else { throw ended }
         guard !isDraining else { throw VisemeError(.busy, "The server is stopping") }
         guard !speeches.values.contains(epoch) else {
             throw VisemeError(
-                .conflict, "Session \(id) is being spoken to already",
-                hint: "Wait for that request to end, or interrupt the session.")
+                .conflict, "Session \(id) already has a speech request",
+                hint: "Wait until that request ends, or interrupt the session.")
         }
         try refusing { try turn.begin() }
         numbers += 1
@@ -96,12 +90,12 @@ actor Session {
         return Speech(number: numbers, epoch: epoch)
     }
 
-    /// Counts what is refused.
+    /// Counts refusals.
     private func refusing<Value>(_ body: () throws -> Value) throws -> Value {
         do {
             return try body()
         } catch {
-            around.metrics.count("refused_total", label: ("reason", "speaking"))
+            dependencies.metrics.count("refused_total", label: ("reason", "speaking"))
             throw error
         }
     }
@@ -112,15 +106,15 @@ actor Session {
         lastCall = .now
     }
 
-    /// Says samples, as fast as they are spoken.
+    /// Pushes samples; waits while they are ahead of playback.
     ///
-    /// - Returns: Whether more is wanted; false after an interruption.
+    /// - Returns: Whether to continue; false after an interruption.
     func push(_ samples: [Float], sound: [Float], _ speech: inout Speech) async throws -> Bool {
         speech.samples += samples.count
-        guard speech.samples <= around.configuration.maxSpeechSeconds * 16_000 else {
+        guard speech.samples <= dependencies.configuration.maxSpeechSeconds * 16_000 else {
             throw VisemeError(
-                .tooLarge, "The speech is longer than \(around.configuration.maxSpeechSeconds) s",
-                hint: "Send it in parts.")
+                .tooLarge, "The speech is longer than \(dependencies.configuration.maxSpeechSeconds) s",
+                hint: "Send it in several requests.")
         }
         guard samples.allSatisfy(\.isFinite), sound.allSatisfy(\.isFinite) else {
             throw VisemeError(.badData, "The speech has NaN or infinite samples")
@@ -128,7 +122,7 @@ actor Session {
         return try await push(samples, sound: sound, epoch: speech.epoch)
     }
 
-    /// - Parameter isLast: Whether nothing more of the utterance comes.
+    /// - Parameter isLast: Whether this is the end of the utterance.
     private func push(_ samples: [Float], sound: [Float], epoch: Int, isLast: Bool = false) async throws -> Bool {
         guard epoch == (await live.epoch) else { return false }
         let accepted = try refusing { try turn.accept(samples, sound: sound, isLast: isLast) }
@@ -136,7 +130,7 @@ actor Session {
         return try await live.push(accepted.samples, sound: accepted.sound, epoch: epoch)
     }
 
-    /// The reader of bare samples: the same from upload to upload, so that they join without a gap.
+    /// The reader of raw samples, shared by successive uploads, so that they join without a gap.
     func sampleReader(_ samples: RawSamples, _ speech: Speech) async throws -> SampleReader {
         if let bare, bare.epoch == speech.epoch, bare.reader.samples == samples { return bare.reader }
         if bare?.epoch == speech.epoch { try await finishSamples(speech.epoch) }
@@ -145,7 +139,7 @@ actor Session {
         return reader
     }
 
-    /// Ends the utterance that a speech was, unless it was interrupted.
+    /// Ends the utterance of a speech, unless it was interrupted.
     func finish(_ speech: Speech) async throws {
         guard await live.epoch == speech.epoch else { return }
         _ = try await push([], sound: [], epoch: speech.epoch, isLast: true)
@@ -170,7 +164,7 @@ actor Session {
         await live.finish()
     }
 
-    /// Stops speaking. Uploads that run end.
+    /// Stops speaking and ends running uploads.
     func interrupt() async {
         lastCall = .now
         spoken = nil
@@ -179,63 +173,64 @@ actor Session {
         await live.interrupt()
     }
 
-    /// Takes no new speech, and ends the session when what it says is said.
+    /// Refuses new speech, and ends the session after its remaining speech.
     func drain() async {
         isDraining = true
         if speeches.isEmpty, state == .idle, await !live.hasSpeech { await end() }
     }
 
-    /// Ends the session, once what is shown is shown.
+    /// Interrupts and ends the session.
     func end() async {
         await live.interrupt()
         await live.end()
     }
 
-    private var ended: VisemeError { VisemeError(.notFound, "There is no session '\(id)' any more") }
+    private var ended: VisemeError { VisemeError(.notFound, "Session '\(id)' has ended") }
 
     // MARK: Watching
 
-    /// Joins those who watch.
+    /// Adds a viewer.
     ///
-    /// - Parameter disconnect: Ends the connection of somebody who cannot follow.
-    /// - Throws: `.busy` when as many watch as may.
+    /// - Parameter disconnect: Closes the connection of a viewer that falls behind.
+    /// - Throws: `.busy` at the limit of viewers.
     func watch(disconnect: @escaping @Sendable () -> Void) throws -> (number: Int, reader: Reader<EncodedUnit>) {
         guard state != .ended else { throw ended }
-        guard viewers.count < around.configuration.maxViewersPerSession else {
-            throw VisemeError(.busy, "\(viewers.count) streams of session \(id) are watched already")
+        guard viewers.count < dependencies.configuration.maxViewersPerSession else {
+            throw VisemeError(.busy, "Session \(id) has \(viewers.count) viewers already")
         }
         numbers += 1
-        let reader = Reader<EncodedUnit>(limit: around.configuration.viewerLagSeconds * 25, disconnect: disconnect)
+        let reader = Reader<EncodedUnit>(
+            limit: dependencies.configuration.viewerLagSeconds * 25, disconnect: disconnect)
         viewers[numbers] = (reader, false)
         return (numbers, reader)
     }
 
-    /// Leaves those who watch.
+    /// Removes a viewer.
     func leave(_ number: Int) {
         viewers[number] = nil
         lastCall = .now
     }
 
-    /// Joins those who hear what the session does.
+    /// Adds a listener to the session's events.
     func listen(disconnect: @escaping @Sendable () -> Void) async throws -> (number: Int, reader: Reader<SessionStatus>)
     {
         guard state != .ended else { throw ended }
-        guard listeners.count < around.configuration.maxViewersPerSession else {
+        guard listeners.count < dependencies.configuration.maxViewersPerSession else {
             throw VisemeError(.busy, "\(listeners.count) clients follow session \(id) already")
         }
         numbers += 1
         let number = numbers
-        // A minute and more: a busy browser is not gone.
+        // More than a minute: a busy browser is still connected.
         let reader = Reader<SessionStatus>(limit: 100, disconnect: disconnect)
         listeners[number] = reader
         _ = reader.send(await status())
         return (number, reader)
     }
 
-    /// Leaves those who hear.
+    /// Removes a listener.
     func leaveEvents(_ number: Int) { listeners[number] = nil }
 
-    /// What it does now.
+    /// The present status.
     func status() async -> SessionStatus {
         let (report, queued) = (await live.report, await live.queued)
         let now = ContinuousClock.now
@@ -248,15 +243,15 @@ actor Session {
             interrupt: latency("interrupt"), queuedSeconds: queued / .seconds(1), viewers: viewers.count)
     }
 
-    /// Figures for `/metrics`.
+    /// Gauges for `/metrics`.
     var gauges: (fps: Int, isSpeaking: Bool, viewers: Int) {
         let since = ContinuousClock.now - .seconds(1)
         return (recent.count { $0 > since }, state == .speaking, viewers.count)
     }
 
-    // MARK: Going on
+    // MARK: Running
 
-    /// Gives one unit after the other until the session ends.
+    /// Sends one unit after the other until the session ends.
     func run() async throws {
         defer { close() }
         do {
@@ -265,7 +260,7 @@ actor Session {
                 await look(at: unit)
             }
         } catch {
-            // Who speaks into it waits for units that nobody takes any more.
+            // Otherwise uploads would wait for units that are never taken.
             await end()
             throw error
         }
@@ -273,7 +268,7 @@ actor Session {
             let rest = try await encoder.finishSound()
             send(EncodedUnit(index: units, picture: nil, sound: place(rest)))
         }
-        // A process that ended now would take the models away from under them.
+        // The models must outlive the running inferences.
         while await !live.isQuiet { try await Task.sleep(for: .milliseconds(10)) }
     }
 
@@ -326,7 +321,7 @@ actor Session {
         send(EncodedUnit(index: unit.index, picture: encoded, sound: place(sound)))
     }
 
-    /// The picture that is shown.
+    /// The present picture.
     private func wanted() async throws -> any Picture {
         if let shown { return shown }
         return try await avatar.engine.templateFrame(at: shownTemplate ?? 0).picture
@@ -340,11 +335,11 @@ actor Session {
     private func send(_ unit: EncodedUnit) {
         for (number, viewer) in viewers where viewer.isStarted && !viewer.reader.send(unit) {
             viewers[number] = nil
-            around.metrics.count("slow_viewers_total")
+            dependencies.metrics.count("slow_viewers_total")
         }
     }
 
-    /// Takes note of a unit: state, figures, expiry.
+    /// Updates state, figures and expiry after a unit.
     private func look(at unit: LiveUnit) async {
         units = unit.index + 1
         let now = ContinuousClock.now
@@ -352,7 +347,7 @@ actor Session {
         if recent.count > 30 { recent.removeFirst(recent.count - 30) }
         if unit.isSpeech {
             lastSpeech = now
-            if let spoken { around.metrics.observe("speech_start_seconds", now - spoken) }
+            if let spoken { dependencies.metrics.observe("speech_start_seconds", now - spoken) }
             spoken = nil
         }
         let hasSpeech = await live.hasSpeech
@@ -381,18 +376,18 @@ actor Session {
             ("dropped_total", report.dropped - counted.dropped), ("late_total", report.late - counted.late),
             ("starved_total", report.starved - counted.starved),
             ("interrupts_total", report.interrupts - counted.interrupts),
-        ] { around.metrics.count(name, by: value) }
+        ] { dependencies.metrics.count(name, by: value) }
         counted = report
     }
 
-    /// Takes note of a call that was refused: who is told to try again still wants the session.
+    /// Counts a request as a call, even if it is refused: the client still wants the session.
     func touch() { lastCall = .now }
 
     private func expire(_ now: ContinuousClock.Instant) async {
         guard speeches.isEmpty, state == .idle else { return }
         if isDraining, await !live.hasSpeech { return await live.end() }
-        let idle = Duration.seconds(around.configuration.sessionIdleSeconds)
-        let quiet = Duration.seconds(around.configuration.sessionQuietSeconds)
+        let idle = Duration.seconds(dependencies.configuration.sessionIdleSeconds)
+        let quiet = Duration.seconds(dependencies.configuration.sessionQuietSeconds)
         guard (viewers.isEmpty && now - max(lastCall, lastSpeech) > idle) || now - max(lastCall, lastSpeech) > quiet
         else { return }
         await live.end()

@@ -5,17 +5,17 @@ import NIOCore
 import Viseme
 import VisemeFFmpeg
 
-/// `/v1/sessions`: speak into a session, and watch it.
+/// `/v1/sessions`: live sessions.
 struct SessionRoutes: Sendable {
-    /// What begins a session.
-    private struct Wish: Decodable {
+    /// The body that creates a session.
+    private struct CreateRequest: Decodable {
         var avatar: String?
     }
 
-    /// The answer to it.
+    /// The response to it.
     struct Document: Codable, Sendable {
         var id: String
-        /// Opens all addresses of the session; told once.
+        /// Authorizes all requests to the session; sent once.
         var secret: String
         var avatar: String
         var width: Int
@@ -24,8 +24,8 @@ struct SessionRoutes: Sendable {
         var idleSeconds: Int
     }
 
-    /// What to say.
-    private struct Text: Decodable {
+    /// The body of a text to say.
+    private struct SayRequest: Decodable {
         var text: String
         var voice: String?
     }
@@ -37,7 +37,7 @@ struct SessionRoutes: Sendable {
 
     /// Adds the routes.
     ///
-    /// - Parameter keyed: Where the route stands that begins a session.
+    /// - Parameter keyed: The group of routes that need an API key.
     func add(to routes: some RouterMethods<ServerContext>, keyed: some RouterMethods<ServerContext>) {
         keyed.group("v1/sessions").post { request, context in try await create(request, context) }
         let group = routes.group("v1/sessions")
@@ -68,7 +68,7 @@ struct SessionRoutes: Sendable {
     }
 
     private func create(_ request: Request, _ context: ServerContext) async throws -> Response {
-        let avatar = try await request.json(Wish.self).avatar
+        let avatar = try await request.json(CreateRequest.self).avatar
         let id = if let avatar { avatar } else { try await library.defaultID() }
         let (session, secret) = try await sessions.create(avatar: id, client: context.client)
         let manifest = session.avatar.engine.avatar.manifest
@@ -89,19 +89,19 @@ struct SessionRoutes: Sendable {
 
     private func say(_ request: Request, _ context: ServerContext) async throws -> Response {
         let session = try await find(request, context)
-        let wish = try await request.json(Text.self)
-        let text = wish.text.trimmingCharacters(in: .whitespacesAndNewlines.union(.controlCharacters))
-        guard !text.isEmpty else { throw VisemeError(.usage, "There is nothing to say: \"text\" is empty") }
+        let asked = try await request.json(SayRequest.self)
+        let text = asked.text.trimmingCharacters(in: .whitespacesAndNewlines.union(.controlCharacters))
+        guard !text.isEmpty else { throw VisemeError(.usage, "\"text\" is empty") }
         guard text.count <= configuration.maxTextCharacters, text.utf8.count <= 4 * configuration.maxTextCharacters
         else {
             throw VisemeError(
                 .tooLarge, "The text is longer than \(configuration.maxTextCharacters) characters",
-                hint: "Say it sentence by sentence.")
+                hint: "Send it sentence by sentence.")
         }
         let command = try SpeechCommand(configuration)
         let input = SpeechInput(session: session, media: media)
         return Response.json(
-            try await input.say(text, voice: wish.voice, by: command), status: .accepted)
+            try await input.say(text, voice: asked.voice, by: command), status: .accepted)
     }
 
     // MARK: Watching
@@ -117,7 +117,7 @@ struct SessionRoutes: Sendable {
         let (number, reader) = try await session.watch { channel.close(promise: nil) }
         let isMP4 = container == .mp4
         let type = isMP4 ? "video/mp4; codecs=\"\(session.avatar.format.codecs)\"" : "video/mp2t"
-        // Proxies must not collect what is meant to be seen now.
+        // Proxies must not buffer a live stream.
         let headers: HTTPFields = [.contentType: type, .cacheControl: "no-store", .accelBuffering: "no"]
         return Response(
             status: .ok, headers: headers,
@@ -142,7 +142,7 @@ struct SessionRoutes: Sendable {
 
     private func events(_ session: Session, _ context: ServerContext) async throws -> Response {
         let channel = context.channel
-        // Before the answer begins: beyond the limit it is an error, not a stream that is cut off.
+        // Before the response begins, so that exceeding the limit is an error response, not a broken stream.
         let (number, reader) = try await session.listen { channel.close(promise: nil) }
         return EventStream.response { writer in
             do {
@@ -158,13 +158,13 @@ struct SessionRoutes: Sendable {
 }
 
 extension HTTPField.Name {
-    /// A header of ours.
+    /// A custom header name.
     static func name(_ text: String) -> HTTPField.Name {
         guard let name = HTTPField.Name(text) else { preconditionFailure("'\(text)' is a header's name") }
         return name
     }
 
-    /// Opens a session.
+    /// Carries a session's secret.
     static let sessionSecret = name("Viseme-Session-Secret")
     static let accelBuffering = name("X-Accel-Buffering")
 }

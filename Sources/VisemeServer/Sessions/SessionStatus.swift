@@ -1,18 +1,18 @@
-/// What a session does: the data of its events.
+/// The status of a session: the data of its events.
 struct SessionStatus: Codable, Sendable, Equatable {
-    /// What is seen.
+    /// The state of a session.
     enum State: String, Codable, Sendable {
-        /// Nobody speaks.
+        /// There is no speech.
         case idle
         /// The mouth follows speech.
         case speaking
-        /// A sentence goes on whose next samples have not come.
+        /// The next samples of an utterance are missing.
         case waiting
-        /// It is over.
+        /// The session has ended.
         case ended
     }
 
-    /// A latency in milliseconds: the median and the 95th percentile of what happened so far.
+    /// A latency in milliseconds: median and 95th percentile since the session began.
     struct Latency: Codable, Sendable, Equatable {
         var median: Double
         var p95: Double
@@ -21,17 +21,16 @@ struct SessionStatus: Codable, Sendable, Equatable {
     var state: State
     /// New pictures in the last second.
     var fps: Double
-    /// Units of 40 ms since the beginning, pictures that could not be drawn in time, that came late, and gaps in the speech.
+    /// Since the beginning: units of 40 ms, dropped pictures, late units, and units without speech samples in time.
     var units: Int
     var dropped: Int
     var late: Int
     var starved: Int
-    /// From the arrival of the audio that a sentence's first frame needs to that frame, and from an interruption to the first
-    /// picture after it.
+    /// From the arrival of the audio of an utterance's first frame to that frame; from an interruption to the next picture.
     var firstFrame: Latency?
     var interrupt: Latency?
-    /// Speech that waits to be shown.
+    /// Seconds of queued speech.
     var queuedSeconds: Double
-    /// Streams of this session that are watched.
+    /// The number of open video streams.
     var viewers: Int
 }

@@ -2,16 +2,16 @@ import Logging
 import ServiceLifecycle
 import Viseme
 
-/// All sessions, and the bounds on how many there may be.
+/// All sessions, and the limits on their number.
 actor Sessions: Service {
     private let configuration: ServerConfiguration
     private let library: AvatarLibrary
     private let metrics: Metrics
     private let logger: Logger
-    /// Who may speak.
+    /// The speaking slots.
     nonisolated let slots: SpeakingSlots
     private var sessions: [String: Session] = [:]
-    /// Sessions that are about to begin, by client.
+    /// The number of sessions being created, by client.
     private var pending: [String: Int] = [:]
     private let begun: AsyncStream<Session>
     private let begin: AsyncStream<Session>.Continuation
@@ -23,11 +23,11 @@ actor Sessions: Service {
         self.metrics = metrics
         self.logger = logger
         slots = SpeakingSlots(configuration.maxSpeaking, share: configuration.maxSpeakingPerClient)
-        // As many as there may be sessions.
+        // Bounded by the number of sessions.
         (begun, begin) = AsyncStream.makeStream()
     }
 
-    /// Runs all sessions until the server is asked to stop; then they end with complete streams.
+    /// Runs all sessions until graceful shutdown; then they end with complete streams.
     func run() async throws {
         await withGracefulShutdownHandler {
             await withDiscardingTaskGroup { group in
@@ -36,7 +36,7 @@ actor Sessions: Service {
         } onGracefulShutdown: {
             Task { await self.stop() }
         }
-        // Whoever stopped the sessions early still waits for the rest of the server. Only cancellation throws here.
+        // A service that returns early would stop the server. Only cancellation throws here.
         try? await gracefulShutdown()
     }
 
@@ -52,8 +52,8 @@ actor Sessions: Service {
         sessions[session.id] = nil
     }
 
-    /// Begins no session and takes no speech any more. Sessions end when what they say is said, but all of them two seconds before
-    /// the server has to: their streams are completed then.
+    /// Refuses new sessions and speech. Sessions end after their remaining speech, at the latest two seconds before
+    /// `shutdownSeconds` are over, so that their streams are complete.
     func stop() async {
         isStopping = true
         begin.finish()
@@ -65,14 +65,14 @@ actor Sessions: Service {
 
     /// Begins a session.
     ///
-    /// - Returns: The session, and the secret that opens it.
-    /// - Throws: `.busy` beyond the capacity, `.notFound` for an unknown avatar.
+    /// - Returns: The session and its secret.
+    /// - Throws: `.busy` at a limit, `.notFound` for an unknown avatar.
     func create(avatar id: String, client: String) async throws -> (session: Session, secret: String) {
         let waiting = pending.values.reduce(0, +)
         guard !isStopping, sessions.count + waiting < configuration.maxSessions else {
             metrics.count("refused_total", label: ("reason", "sessions"))
             throw VisemeError(
-                .busy, isStopping ? "The server is stopping" : "All \(configuration.maxSessions) sessions are taken")
+                .busy, isStopping ? "The server is stopping" : "All \(configuration.maxSessions) sessions are in use")
         }
         let own = sessions.values.count { $0.client == client } + pending[client, default: 0]
         guard own < configuration.maxSessionsPerClient else {
@@ -88,7 +88,7 @@ actor Sessions: Service {
         let secret = randomToken(bytes: 32)
         let session = try await Session(
             id: randomToken(bytes: 12), secret: secret, avatar: avatar, client: client,
-            Session.Surroundings(configuration: configuration, slots: slots, metrics: metrics))
+            Session.Dependencies(configuration: configuration, slots: slots, metrics: metrics))
         guard !isStopping else { throw VisemeError(.busy, "The server is stopping") }
         sessions[session.id] = session
         begin.yield(session)
@@ -96,14 +96,14 @@ actor Sessions: Service {
         return (session, secret)
     }
 
-    /// The session with an id, for somebody who knows its secret. Whether the id or the secret was wrong is not told.
+    /// The session with an id and a secret. The error does not say which of them is wrong.
     ///
     /// - Throws: `.unauthorized` without a secret; `.notFound`.
     func find(_ id: String, secret: String?) throws -> Session {
         guard let secret else {
             throw VisemeError(
-                .unauthorized, "A session's addresses need its secret",
-                hint: "Send it as Viseme-Session-Secret, or as ?secret=… where a header cannot be sent.")
+                .unauthorized, "This address needs the session's secret",
+                hint: "Send it as Viseme-Session-Secret, or as ?secret=… when you cannot send a header.")
         }
         guard let session = sessions[id], session.isOpened(by: secret) else {
             throw VisemeError(.notFound, "There is no session '\(id.prefix(64))' with this secret")
@@ -111,7 +111,7 @@ actor Sessions: Service {
         return session
     }
 
-    /// Figures for `/metrics`.
+    /// Gauges for `/metrics`.
     func gauges() async -> [(name: String, value: Double)] {
         var (fps, speaking, viewers) = (0, 0, 0)
         for session in sessions.values {

@@ -1,16 +1,18 @@
 import Synchronization
 
-/// How many sessions may speak at once: what the machine can draw in time.
+/// Slots for sessions that speak at once: as many as the machine can draw in time.
 final class SpeakingSlots: Sendable {
-    /// How many.
+    /// The number of slots.
     let capacity: Int
-    /// How many of one client.
+    /// The number of slots for one client.
     let share: Int
     private let taken = Mutex([String: Int]())
 
     init(_ capacity: Int, share: Int) { (self.capacity, self.share) = (capacity, share) }
 
-    /// Takes a slot for a client, if there is one.
+    /// Takes a slot for a client.
+    ///
+    /// - Returns: Whether one was free.
     func take(for client: String) -> Bool {
         taken.withLock { taken in
             guard taken.values.reduce(0, +) < capacity, taken[client, default: 0] < share else { return false }
@@ -19,7 +21,7 @@ final class SpeakingSlots: Sendable {
         }
     }
 
-    /// Gives a slot back.
+    /// Returns a slot.
     func giveBack(for client: String) {
         taken.withLock { taken in
             taken[client, default: 0] -= 1
@@ -27,6 +29,6 @@ final class SpeakingSlots: Sendable {
         }
     }
 
-    /// Whether anybody speaks.
+    /// Whether any slot is in use.
     var isInUse: Bool { taken.withLock { !$0.isEmpty } }
 }

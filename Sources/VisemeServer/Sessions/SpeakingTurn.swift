@@ -1,12 +1,12 @@
 import Viseme
 
-/// A session's place among those that speak, and the sound that waits for one.
+/// A session's use of a speaking slot, and the sound that waits for one.
 struct SpeakingTurn {
     private let slots: SpeakingSlots
     private let client: String
     private let pauseSeconds: Int
     private var hasSlot = false
-    /// Sound that waits until it is worth a slot, after one was lost because hardly any came.
+    /// Sound that waits until there is enough for a slot, after one was lost in a pause; nil while nothing has to wait.
     private var held: (samples: [Float], sound: [Float])?
     private var pause = SpeechPause()
 
@@ -16,23 +16,23 @@ struct SpeakingTurn {
 
     /// Takes a slot for speech that begins.
     ///
-    /// - Throws: `.busy` when as many sessions speak as can.
+    /// - Throws: `.busy` when no slot is free.
     mutating func begin() throws {
         if held == nil { try take() }
     }
 
-    /// Takes a slot for sound that came. It may have been lost while none came.
+    /// Takes a slot for arriving sound, if a pause lost it.
     ///
-    /// - Parameter isLast: Whether nothing more of the utterance comes.
-    /// - Returns: What may be said now: nothing, or the sound with what waited before it.
-    /// - Throws: `.busy` when as many sessions speak as can.
+    /// - Parameter isLast: Whether this is the end of the utterance.
+    /// - Returns: The sound to speak, with the sound that waited before it; nil while it waits.
+    /// - Throws: `.busy` when no slot is free.
     mutating func accept(
         _ samples: [Float], sound: [Float], isLast: Bool
     ) throws -> (samples: [Float], sound: [Float])? {
         var (samples, sound) = (samples, sound)
         if let held {
             (samples, sound) = (held.samples + samples, held.sound + sound)
-            // A fifth of a second: a few bytes now and then must not keep others from speaking.
+            // 0.2 s: a trickle of bytes must not occupy a slot.
             guard samples.count >= 3200 || (isLast && !samples.isEmpty) else {
                 self.held = (samples, sound)
                 return nil
@@ -48,29 +48,30 @@ struct SpeakingTurn {
         guard !hasSlot else { return }
         guard slots.take(for: client) else {
             throw VisemeError(
-                .busy, "As many sessions speak as can, and more would make all of them stutter",
-                hint: "At most \(slots.capacity) at once, \(slots.share) of one client.")
+                .busy, "All speaking slots are in use",
+                hint: "At most \(slots.capacity) sessions speak at once, \(slots.share) of one client. Try again later."
+            )
         }
         hasSlot = true
         held = nil
         pause = SpeechPause()
     }
 
-    /// Gives the slot back when everything is said, or when hardly any sound came for some seconds.
+    /// Returns the slot when everything is said, or after a pause in the sound.
     mutating func look(isSaid: Bool, isSpeaking: Bool, at now: ContinuousClock.Instant) {
         let isPausing = pause.isOver(at: now, seconds: pauseSeconds)
-        // The few samples that a trickle leaves waiting do not keep a slot.
+        // A few waiting samples do not keep the slot.
         guard hasSlot, isSaid || !isSpeaking && isPausing else { return }
         if !isSaid { held = held ?? ([], []) }
         end()
     }
 
-    /// Forgets the sound that waits.
+    /// Drops the sound that waits.
     mutating func interrupt() {
         if held != nil { held = ([], []) }
     }
 
-    /// Gives the slot back.
+    /// Returns the slot.
     mutating func end() {
         if hasSlot { slots.giveBack(for: client) }
         hasSlot = false

@@ -22,10 +22,10 @@ struct SpeechCommand: Sendable {
     private let defaultVoice: String
     private let limit: Duration
 
-    /// What is taken where none is configured.
+    /// The default commands.
     private static let known = [
         ["espeak-ng", "--stdin", "--stdout", "-v", "{voice}"],
-        // flite has other names for its voices, and writes nothing but files.
+        // flite has other voice names, and writes only to files.
         ["flite", "-f", "/dev/stdin", "-o", "/dev/stdout"],
     ]
 
@@ -44,7 +44,7 @@ struct SpeechCommand: Sendable {
         }
         let names = candidates.compactMap(\.first).joined(separator: "', '")
         throw VisemeError(
-            .unavailable, "This server has no text-to-speech: '\(names)' is not there",
+            .unavailable, "This server has no text-to-speech: '\(names)' is not installed",
             hint: "Install espeak-ng, or set \"speechCommand\"; speech can always be sent to …/audio.")
     }
 
@@ -59,17 +59,17 @@ struct SpeechCommand: Sendable {
 
     /// Speaks a text.
     ///
-    /// The program runs in a process group of its own, which is ended (SIGTERM, after half a second SIGKILL) when the task is
-    /// cancelled, when `read` throws or leaves early, and when it takes too long. When the program ends its children are killed,
-    /// and what it wrote ends, too.
+    /// The program runs in its own process group. The group is ended (SIGTERM, after half a second SIGKILL) when the task is
+    /// cancelled, when `read` throws or returns early, and at the time limit. When the program ends, its children are killed and
+    /// its output ends.
     ///
     /// - Parameters:
-    ///   - text: Anything.
+    ///   - text: Any text.
     ///   - voice: Letters, digits, "-", "_" and "+"; nil for the configured one.
-    ///   - taken: The duration of the speech that was taken so far. It does not count against the limit: a session takes speech
-    ///     only as fast as it is spoken, and the program waits meanwhile.
-    ///   - read: Reads what the program writes; says whether it read to the end.
-    /// - Throws: `.usage` for another voice; `.badData` when the program fails; `.timedOut` when it takes too long.
+    ///   - taken: The duration of the speech read so far. It does not count against the time limit: a session reads speech only
+    ///     as fast as it is spoken, and the program waits meanwhile.
+    ///   - read: Reads the program's output; returns whether it read to the end.
+    /// - Throws: `.usage` for an invalid voice; `.badData` when the program fails; `.timedOut` at the time limit.
     func speak<Value: Sendable>(
         _ text: String, voice: String?, taken: @escaping @Sendable () -> Duration = { .zero },
         _ read: @escaping @Sendable (FileHandle) async throws -> (value: Value, isComplete: Bool)
@@ -92,7 +92,7 @@ struct SpeechCommand: Sendable {
                 return .expired
             }
             group.addTask {
-                // Whoever copies learns that nobody reads. `read` may have closed it.
+                // Ends the copy. `read` may have closed it already.
                 defer { try? reading.close() }
                 do {
                     let (value, isComplete) = try await read(reading)
@@ -113,26 +113,32 @@ struct SpeechCommand: Sendable {
                     throw VisemeError(
                         .timedOut,
                         "The text-to-speech program took longer than \(limit / .seconds(1)) s and was ended",
-                        hint: "Say less at once, or set \"speechCommandSeconds\" higher.")
+                        hint: "Send a shorter text, or raise \"speechCommandSeconds\".")
                 case .read(let value, let isComplete):
                     guard isComplete else { return value }
                     read = value
                 case .failed(let error):
-                    // What it wrote cannot be read. Whether it failed says more, and it ends now that nobody reads.
+                    // The output cannot be read. The exit status may say more; the program ends as its pipe is closed.
                     failure = error
-                    if error is CancellationError { throw error }
+                    if error is CancellationError || Self.isLimit(error) { throw error }
                 }
                 guard let status else { continue }
                 guard status.isSuccess else {
                     throw VisemeError(
                         .badData, "The text-to-speech program failed: \(Self.text(status))",
-                        hint: "Does it know the voice '\(voice)'? The text may hold nothing that can be spoken.")
+                        hint: "Check that it has the voice '\(voice)', and that the text can be spoken.")
                 }
                 if let failure { throw failure }
                 if let read { return read }
             }
             throw CancellationError()
         }
+    }
+
+    /// Whether a limit of the server was reached, so that the program did not fail.
+    private static func isLimit(_ error: any Error) -> Bool {
+        guard let code = (error as? VisemeError)?.code else { return false }
+        return [.full, .cannotCreate, .tooLarge, .busy].contains(code)
     }
 
     private enum Step<Value: Sendable>: Sendable {
@@ -149,11 +155,11 @@ struct SpeechCommand: Sendable {
         options.teardownSequence = [
             .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: .milliseconds(500))
         ]
-        // What the server's own environment holds is nobody's business.
+        // The server's environment may hold secrets.
         let kept = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR"]
         let environment = ProcessInfo.processInfo.environment.filter { kept.contains($0.key) }
         let group = Mutex<pid_t?>(nil)
-        // The number stands for the group as long as one of it lives; a new process gets it only after all others had their turn.
+        // The id stays the group's while a member lives, and is reused late otherwise.
         defer { if let group = group.withLock({ $0 }) { kill(-group, SIGKILL) } }
         do {
             return try await Subprocess.run(
@@ -191,7 +197,7 @@ struct SpeechCommand: Sendable {
             }
         }
         guard isName, (1...64).contains(voice.utf8.count), !voice.hasPrefix("-") else {
-            throw VisemeError(.usage, "'\(voice.prefix(64))' is not the name of a voice")
+            throw VisemeError(.usage, "'\(voice.prefix(64))' is not a valid voice name")
         }
     }
 }

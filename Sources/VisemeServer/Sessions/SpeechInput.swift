@@ -5,30 +5,30 @@ import Synchronization
 import Viseme
 import VisemeFFmpeg
 
-/// What a client says: an upload, or a text, on its way into a session.
+/// Feeds an upload or a text into a session.
 struct SpeechInput: Sendable {
-    /// The answer when all of it was taken.
+    /// The response when all of it was taken.
     struct Receipt: Codable, Sendable {
-        /// Of speech.
+        /// Seconds of speech.
         var seconds: Double
-        /// Whether an interruption came before its end.
+        /// Whether it was interrupted before its end.
         var isInterrupted: Bool
-        /// What was survived, one sentence each.
+        /// Recoverable problems in the input, one sentence each.
         var warnings: [String]
     }
 
     let session: Session
     let media: FFmpeg
 
-    // MARK: Bare samples
+    // MARK: Raw samples
 
-    /// The form that a request declares, in its query or its type; nil for a container.
+    /// The sample format that a request declares in its query or `Content-Type`; nil for a container.
     ///
-    /// - Throws: `.usage` for half a form.
+    /// - Throws: `.usage` for an incomplete format.
     static func samples(of request: Request) throws -> RawSamples? {
         let query = request.uri.queryParameters
         var values = ["format", "rate", "channels"].reduce(into: [:]) { $0[$1] = query.get($1) }
-        // RFC 2586 says big-endian, but whoever declares L16 in a browser or a script sends what the machine has.
+        // RFC 2586 says big-endian, but browsers and scripts send little-endian.
         if let type = request.headers[.contentType]?.lowercased(), type.hasPrefix("audio/l16") {
             values["format"] = values["format"] ?? "s16le"
             for part in type.split(separator: ";").dropFirst() {
@@ -42,7 +42,7 @@ struct SpeechInput: Sendable {
             let rate = values["rate"].flatMap({ Int($0) }), let channels = Int(values["channels"] ?? "1")
         else {
             throw VisemeError(
-                .usage, "Bare samples need a format, s16le or f32le, and a rate",
+                .usage, "Raw samples need a format, s16le or f32le, and a rate",
                 hint: "…/audio?format=s16le&rate=16000&channels=1, or a container such as WAV without a query")
         }
         let samples = RawSamples(format: format, rate: rate, channels: channels)
@@ -50,12 +50,12 @@ struct SpeechInput: Sendable {
         return samples
     }
 
-    /// Says bare samples as they come. The utterance goes on until `finish`.
+    /// Speaks raw samples as they arrive. The utterance continues until `finish`.
     func say(_ samples: RawSamples, from body: BoundedBody) async throws -> Receipt {
         try await speaking { speech in
             let reader = try await session.sampleReader(samples, speech)
             for try await buffer in body {
-                // In pieces: what is read at once is converted at once.
+                // In pieces, because a piece is converted as a whole.
                 for start in stride(from: 0, to: buffer.readableBytes, by: 1 << 16) {
                     let length = min(1 << 16, buffer.readableBytes - start)
                     guard let bytes = buffer.getBytes(at: buffer.readerIndex + start, length: length) else { continue }
@@ -69,8 +69,8 @@ struct SpeechInput: Sendable {
 
     // MARK: Containers
 
-    /// Says what a container holds, as it comes: one utterance. An MP4 file with its index at its end, as phones write voice memos,
-    /// is collected first.
+    /// Speaks a container's sound as it arrives, as one utterance. An MP4 file with its index at its end, such as a phone's voice
+    /// memo, is stored first.
     func say(containerFrom body: BoundedBody) async throws -> Receipt {
         try await speaking { speech in
             let (session, media, begun) = (session, media, speech)
@@ -84,7 +84,7 @@ struct SpeechInput: Sendable {
             if MP4Head.needsWholeFile(start) == true {
                 let file = FileManager.default.temporaryDirectory.appending(
                     path: "viseme-\(randomToken(bytes: 16)).m4a")
-                // The system clears its temporary folder anyway.
+                // A file that cannot be removed is left to the system's cleaning of its temporary folder.
                 defer { try? FileManager.default.removeItem(at: file) }
                 let upload = try RenderUpload(to: file)
                 for piece in head { try await upload.append(piece) }
@@ -104,12 +104,12 @@ struct SpeechInput: Sendable {
                     return try await pieces.next()
                 }
                 while let buffer = try await following() {
-                    // Nobody reads any more: an interruption, or nothing that can be read. The other side says which.
+                    // The reader stopped: an interruption, or unreadable data. Its result says which.
                     guard await writing.write(buffer) else { break }
                 }
             } catch {
                 await writing.close()
-                // What came is said; that the rest did not is the answer, if anybody is there to hear it.
+                // The received part is spoken; the response is the upload's error.
                 _ = try? await spoken
                 throw error
             }
@@ -120,7 +120,7 @@ struct SpeechInput: Sendable {
         }
     }
 
-    /// Says a text.
+    /// Speaks a text.
     func say(
         _ text: String, voice: String?, by command: SpeechCommand
     ) async throws -> Receipt {
@@ -140,7 +140,7 @@ struct SpeechInput: Sendable {
         }
     }
 
-    // MARK: Both
+    // MARK: Shared
 
     private func speaking(
         _ body: (inout Session.Speech) async throws -> (isInterrupted: Bool, warnings: [String])
@@ -159,12 +159,12 @@ struct SpeechInput: Sendable {
 
     /// Reads a container from a pipe to its end and pushes it into a session.
     ///
-    /// - Parameter onPush: Gets the number of samples at 16 kHz that were taken so far.
+    /// - Parameter onPush: Called with the number of samples taken so far, at 16 kHz.
     private static func speak(
         from pipe: FileHandle, into session: Session, media: FFmpeg, _ begun: Session.Speech,
         onPush: @Sendable (Int) -> Void = { _ in }
     ) async throws -> (speech: Session.Speech, isInterrupted: Bool, warnings: [String]) {
-        // Whoever writes into it learns that nobody reads. It can be closed by now only if reading failed.
+        // Ends the writer. It is closed already only if reading failed.
         defer { try? pipe.close() }
         let source = try await media.liveSource(from: pipe, sound: LoadedAvatar.sound)
         return try await speak(from: source, into: session, begun, onPush: onPush)

@@ -1,12 +1,13 @@
-/// Sound that came since the last look: an upload that only trickles must not keep others from speaking.
+/// Detects pauses in arriving sound, so that a trickling upload does not keep a speaking slot.
 struct SpeechPause {
+    /// Samples that arrived in the present interval, at 16 kHz.
     var heard = 0
     private var since = ContinuousClock.now
 
-    /// Whether hardly any sound came for some seconds; counting begins anew after each such time.
+    /// Whether an interval ends here in which less than a tenth of it was sound. The next interval then begins.
     mutating func isOver(at now: ContinuousClock.Instant, seconds: Int) -> Bool {
         guard now - since >= .seconds(seconds) else { return false }
-        // A tenth of what is spoken in that time.
+        // A tenth of 16 kHz.
         let isQuiet = heard < seconds * 1600
         (heard, since) = (0, now)
         return isQuiet

@@ -8,12 +8,12 @@ import Viseme
     import Darwin
 #endif
 
-/// The end of a pipe into which an upload is written: libav* reads the other one. A full pipe makes the upload wait.
+/// The write end of a pipe for an upload; libav* reads the other end. A full pipe makes the upload wait.
 actor SpeechPipe {
     private let executor = BlockingExecutor("speech pipe")
     private var descriptor: Int32
 
-    /// The actor's own queue: writing blocks.
+    /// The actor's own executor: writing blocks.
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     private init(_ descriptor: Int32) { self.descriptor = descriptor }
@@ -22,26 +22,26 @@ actor SpeechPipe {
 
     /// Makes a pipe.
     ///
-    /// - Returns: The end to read from, which belongs to the caller, and the end to write to.
+    /// - Returns: The read end, which the caller owns, and the write end.
     static func make() throws -> (reading: FileHandle, writing: SpeechPipe) {
         let (reading, writing) = try ends()
         return (FileHandle(fileDescriptor: reading, closeOnDealloc: true), SpeechPipe(writing))
     }
 
-    /// The descriptors of a new pipe; both belong to the caller.
+    /// The descriptors of a new pipe. The caller owns both.
     static func ends() throws -> (reading: Int32, writing: Int32) {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else {
-            throw VisemeError(.internal, "No pipe can be made: \(String(cString: strerror(errno)))")
+            throw VisemeError(.internal, "A pipe cannot be created: \(String(cString: strerror(errno)))")
         }
-        // Programs that the server starts must not hold it open.
+        // Child processes must not hold it open.
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         return (ends[0], ends[1])
     }
 
     /// Writes everything.
     ///
-    /// - Returns: Whether it is still read.
+    /// - Returns: Whether the read end is still open.
     func write(_ buffer: ByteBuffer) -> Bool {
         guard descriptor >= 0 else { return false }
         return buffer.withUnsafeReadableBytes { bytes in
@@ -56,13 +56,13 @@ actor SpeechPipe {
         }
     }
 
-    /// Says that nothing more comes.
+    /// Closes the write end.
     func close() {
         if descriptor >= 0 { Self.closeDescriptor(descriptor) }
         descriptor = -1
     }
 
-    // The actor's own functions have the names of the system's.
+    // The actor's methods have the names of the system functions.
     private static func writeBytes(_ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int {
         #if canImport(Glibc)
             Glibc.write(descriptor, bytes, count)

@@ -1,29 +1,29 @@
-/// Decides picture by picture whether a stream sends what was encoded for all sessions, or encodes its own.
+/// Decides for every picture whether a session sends the shared encoded picture or encodes its own.
 ///
-/// Pictures of one source can follow those of the other wherever a key frame begins, and only there: in the shared loop at the
-/// beginning of a group, in the session's own encoder everywhere.
+/// A stream can switch sources only at a key frame: in the shared loop at the beginning of a group, in the session's own encoder
+/// anywhere.
 struct SplicePlan: Sendable {
     /// What a unit shows.
     enum Shown: Sendable, Equatable {
-        /// The template as it is.
+        /// An unchanged template frame.
         case template(Int)
-        /// A picture of its own.
+        /// A drawn picture.
         case drawn
-        /// The same as the unit before.
+        /// The picture of the unit before.
         case same
     }
 
-    /// What is to be done for it.
+    /// How to produce its encoded picture.
     enum Step: Sendable, Equatable {
         /// Send the shared picture.
         case shared(Int)
-        /// Encode this unit's picture, or that of the template.
+        /// Encode this unit's picture or template frame.
         case encode(isKey: Bool)
-        /// Encode the picture before again.
+        /// Encode the previous picture again.
         case repeated(isKey: Bool)
     }
 
-    /// The shared picture that was sent last, if nothing else was sent since.
+    /// The position of the last shared picture; nil after any other picture.
     private var position: Int?
     private var isBegun = false
 
@@ -31,8 +31,8 @@ struct SplicePlan: Sendable {
     ///
     /// - Parameters:
     ///   - shown: What the unit shows.
-    ///   - needsKey: Whether somebody joined, who needs a key frame.
-    ///   - isShared: Whether there is a shared picture with a number, and whether its group begins with it.
+    ///   - needsKey: Whether a new viewer needs a key frame.
+    ///   - isShared: Whether a position has a shared picture, and whether it begins a group.
     mutating func step(
         _ shown: Shown, needsKey: Bool, isShared: (Int) -> (exists: Bool, isStart: Bool)
     ) -> Step {
@@ -43,7 +43,7 @@ struct SplicePlan: Sendable {
                 return .shared(next)
             }
         }
-        // The own encoder knows nothing of what the shared one made.
+        // The session's encoder has not seen the shared pictures.
         let isKey = needsKey || position != nil || !isBegun
         (position, isBegun) = (nil, true)
         return shown == .same ? .repeated(isKey: isKey) : .encode(isKey: isKey)

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-import librosa
 import numpy as np
 
-RATE, HOP, WINDOW, FFT, BANDS = 16000, 160, 400, 512, 80
+from viseme_train import reference
+
+#: A window half as long as SyncTalk_2D's gives half the magnitude: 6 dB less are taken off.
+SETTINGS = reference.MelSettings(hop=160, fft=512, window=400, reference_db=14, shortest=1120)
+BANDS = SETTINGS.bands
 #: Columns that a feature row hears, and by which rows advance.
 COLUMNS, ADVANCE = 8, 4
 #: Feature rows that a frame hears, and how many of them lie before its own.
 ROWS, BEFORE = 32, 27
 
 
-@lru_cache(1)
-def basis() -> np.ndarray:
-    """[80, 257] triangles of the Slaney scale, 55 … 7600 Hz."""
-    return librosa.filters.mel(sr=RATE, n_fft=FFT, n_mels=BANDS, fmin=55, fmax=7600)
-
-
 def mel(wave: np.ndarray) -> np.ndarray:
     """Mono samples at 16 kHz → [80, 1 + floor(N / 160)] float32, −4 … 4; 12.5 dB are 1, digital silence is −4."""
-    wave = np.asarray(wave, np.float64)
-    emphasised = np.append(wave[:1], wave[1:] - 0.97 * wave[:-1])
-    spectrum = librosa.stft(emphasised, n_fft=FFT, hop_length=HOP, win_length=WINDOW, pad_mode="constant")
-    # A window half as long as SyncTalk_2D's gives half the magnitude: 6 dB less are taken off.
-    level = 20 * np.log10(np.maximum(1e-5, basis() @ np.abs(spectrum))) - 14
-    return np.clip(8 * ((level + 100) / 100) - 4, -4, 4).astype(np.float32)
+    return reference.mel(wave, SETTINGS)
 
 
 def row_count(columns: int) -> int:

@@ -1,6 +1,6 @@
-// Requests to the server that this page came from. Addresses are relative, so that a prefix in front of them does no harm.
+// Requests to the server that this page came from. Addresses are relative, so that a path prefix works.
 
-/** What the server answered instead of what was asked for. */
+/** An error response of the server. */
 export class Failure extends Error {
   constructor(status, error, retryAfter) {
     super(error?.message ?? `The server answered with status ${status}.`);
@@ -34,7 +34,7 @@ export async function request(path, { secret, json, headers = {}, ...options } =
   const response = await fetch(path, { ...options, headers: all, cache: 'no-store' });
   if (response.ok) return response;
   let error;
-  try { error = (await response.json()).error; } catch { /* not ours: a proxy's page, perhaps */ }
+  try { error = (await response.json()).error; } catch { /* not JSON, such as a proxy's page */ }
   throw new Failure(response.status, error, Number(response.headers.get('Retry-After')) || undefined);
 }
 

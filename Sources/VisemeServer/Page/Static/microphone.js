@@ -3,10 +3,10 @@
 /** Why the microphone cannot be used here, or null. */
 export function obstacle() {
   if (!isSecureContext) {
-    return 'Browsers give the microphone to pages from this machine (127.0.0.1, localhost) or over HTTPS only. '
+    return 'Browsers allow the microphone only on pages from this machine (127.0.0.1, localhost) or over HTTPS. '
       + 'Reach this server through a TLS proxy to use it.';
   }
-  if (!navigator.mediaDevices?.getUserMedia || !globalThis.AudioWorkletNode) return 'This browser has no microphone for pages.';
+  if (!navigator.mediaDevices?.getUserMedia || !globalThis.AudioWorkletNode) return 'This browser does not support the microphone on pages.';
   return null;
 }
 
@@ -47,7 +47,7 @@ export class Microphone {
   #take(piece) {
     if (this.#isClosed) return;
     this.#pieces.push(piece);
-    // A server that does not take five seconds of sound is gone; what is oldest is worth least.
+    // A server that falls five seconds behind is gone; the oldest sound is dropped.
     if (this.#pieces.length > 50) this.#pieces.shift();
     this.#sending ??= this.#drain();
   }

@@ -131,11 +131,11 @@ export class Player {
     const video = this.#video;
     const { buffered } = video;
     if (!buffered.length) return;
-    // What once was a bad moment is not one for ever.
+    // The target shrinks again after a disturbance.
     this.#target = Math.max(least, this.#target - 0.0005);
     const end = buffered.end(buffered.length - 1), start = buffered.start(buffered.length - 1);
     const ahead = end - video.currentTime;
-    // Who comes late to a session begins at the newest picture, not at zero.
+    // A viewer that joins late begins at the newest picture, not at zero.
     const isOutside = ahead < 0 || video.currentTime < start;
     if (video.currentTime > this.#silentUntil) {
       this.#silentUntil = undefined;
@@ -148,7 +148,7 @@ export class Player {
 
   #starved = () => { if (this.#isPlaying) this.#target = Math.min(most, this.#target + 0.05); };
   #playing = () => { this.#isPlaying = true; };
-  // A browser may pause a tab that nobody sees; a live picture has no reason to stay where it was.
+  // A browser may pause a hidden tab; playback then continues at the newest picture.
   #paused = () => { if (!this.#video.ended && document.visibilityState === 'visible') this.#video.play().catch(() => {}); };
   #frame = (now) => {
     this.#shown.push(now);

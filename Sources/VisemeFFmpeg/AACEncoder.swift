@@ -2,16 +2,16 @@ import CFFmpeg
 import Viseme
 
 /// libavcodec's own AAC encoder, with a queue that makes frames of its size.
-struct AudioEncoder: ~Copyable {
-    /// The sample format that goes in.
+struct AACEncoder: ~Copyable {
+    /// The input sample format.
     static let format = AV_SAMPLE_FMT_FLTP
 
-    /// The rates that AAC knows (ISO/IEC 14496-3, samplingFrequencyIndex 0…12).
+    /// The sample rates of AAC (ISO/IEC 14496-3, samplingFrequencyIndex 0…12).
     private static let rates: [Int32] = [
         96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
     ]
 
-    /// The rate that AAC knows nearest to `rate`.
+    /// The AAC sample rate nearest to `rate`.
     static func rate(near rate: Int32) -> Int32 {
         rates.min { abs($0 - rate) < abs($1 - rate) } ?? 48_000
     }
@@ -23,9 +23,9 @@ struct AudioEncoder: ~Copyable {
     /// Samples given to the encoder so far.
     private var encoded: Int64 = 0
 
-    /// Opens an encoder for sound of a form.
+    /// Opens an encoder for an audio format.
     init(_ form: SoundForm, label: String) throws {
-        let frame = try Frame()
+        let frame = try AVFrameBox()
         av_channel_layout_default(&frame.pointer.pointee.ch_layout, Int32(clamping: form.channels))
         try self.init(like: frame, rate: Int32(clamping: form.rate), label: label)
     }
@@ -34,16 +34,16 @@ struct AudioEncoder: ~Copyable {
     ///
     /// - Parameters:
     ///   - frame: A decoded frame of the sound.
-    ///   - rate: Samples a second, one that AAC knows.
+    ///   - rate: A sample rate of AAC.
     /// - Throws: `.unsupported` for channels that AAC cannot carry even as stereo.
-    init(like frame: borrowing Frame, rate: Int32, label: String) throws {
+    init(like frame: borrowing AVFrameBox, rate: Int32, label: String) throws {
         let packet = try Packet()
         guard let codec = avcodec_find_encoder(AV_CODEC_ID_AAC) else {
             throw VisemeError(.unavailable, "This libavcodec was built without an AAC encoder")
         }
         let count = frame.pointer.pointee.ch_layout.nb_channels
         var opened: CodecContext?
-        // The layout itself, the usual one of as many channels, and stereo.
+        // The layout itself, the default layout of its channel count, and stereo.
         for attempt in 0..<3 {
             var layout = AVChannelLayout()
             defer { av_channel_layout_uninit(&layout) }
@@ -57,7 +57,7 @@ struct AudioEncoder: ~Copyable {
         }
         guard let context = opened.take() else {
             throw VisemeError(
-                .unsupported, "\(label): AAC does not take its \(count) channels",
+                .unsupported, "\(label): AAC does not support its \(count) channels",
                 hint: "write .mkv, or mix the sound to stereo first")
         }
         let queue = try SampleQueue(channels: context.pointer.pointee.ch_layout.nb_channels)
@@ -74,12 +74,12 @@ struct AudioEncoder: ~Copyable {
         _ codec: UnsafePointer<AVCodec>, layout: inout AVChannelLayout, rate: Int32
     ) -> CodecContext? {
         guard layout.order != AV_CHANNEL_ORDER_UNSPEC, layout.nb_channels > 0 else { return nil }
-        // A refusal leads to the next attempt, and to an error after the last.
+        // A failure leads to the next attempt, and to an error after the last.
         return try? CodecContext(codec, Purpose(.unsupported, "AAC does not take this layout")) { context in
             context.pointee.sample_fmt = format
             context.pointee.sample_rate = rate
             context.pointee.time_base = AVRational(num: 1, den: rate)
-            // 96 kbit/s a channel, less where so few samples cannot use it.
+            // 96 kbit/s per channel, less at low sample rates.
             context.pointee.bit_rate = Int64(min(96_000, 4 * rate)) * Int64(layout.nb_channels)
             context.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT
             context.pointee.thread_count = 1
@@ -88,7 +88,7 @@ struct AudioEncoder: ~Copyable {
         }
     }
 
-    /// Samples a second.
+    /// The sample rate in Hz.
     var rate: Int32 { context.pointee.sample_rate }
 
     /// Channels.
@@ -98,8 +98,8 @@ struct AudioEncoder: ~Copyable {
     var seconds: Double { Double(encoded) / Double(rate) }
 
     /// A frame with room for planar samples.
-    func buffer(samples: Int) throws -> Frame {
-        let frame = try Frame()
+    func buffer(samples: Int) throws -> AVFrameBox {
+        let frame = try AVFrameBox()
         frame.pointer.pointee.nb_samples = Int32(clamping: samples)
         frame.pointer.pointee.format = Self.format.rawValue
         frame.pointer.pointee.sample_rate = rate
@@ -129,7 +129,7 @@ struct AudioEncoder: ~Copyable {
         try push(data, count: count)
     }
 
-    /// Encodes what is queued, in whole frames unless the end came, and writes the packets.
+    /// Encodes queued samples, in whole frames except at the end, and writes the packets.
     mutating func encode<Sink: PacketSink & ~Copyable>(ended: Bool, into sink: borrowing Sink) throws {
         let whole = max(1, context.pointee.frame_size)
         while true {
@@ -156,7 +156,7 @@ struct AudioEncoder: ~Copyable {
             let status = avcodec_receive_packet(context, packet.pointer)
             if status == viseme_error_again() || status == viseme_error_end() { return }
             try check(status, Purpose(.internal, "\(label) was not encoded as AAC"))
-            // Matroska keeps the length of the last packet this way only.
+            // The only way for Matroska to store the length of the last packet.
             let length = packet.pointer.pointee.duration
             let whole = Int64(context.pointee.frame_size)
             if length > 0, length < whole {

@@ -2,7 +2,7 @@ import CFFmpeg
 import Viseme
 
 /// Raw audio or one raw picture.
-struct Frame: ~Copyable {
+struct AVFrameBox: ~Copyable {
     /// The native frame, owned.
     let pointer: UnsafeMutablePointer<AVFrame>
 
@@ -18,7 +18,7 @@ struct Frame: ~Copyable {
     ///   - height: Rows.
     ///   - format: The pixel format.
     init(width: Int, height: Int, format: AVPixelFormat) throws {
-        let frame = try Frame()
+        let frame = try AVFrameBox()
         frame.pointer.pointee.width = Int32(clamping: width)
         frame.pointer.pointee.height = Int32(clamping: height)
         frame.pointer.pointee.format = format.rawValue
@@ -32,16 +32,16 @@ struct Frame: ~Copyable {
         av_frame_free(&pointer)
     }
 
-    /// Gives the buffers back.
+    /// Releases the buffers.
     func clear() { av_frame_unref(pointer) }
 
-    /// Makes sure that nobody else, such as an encoder, still reads the buffer that is written next.
+    /// Makes the buffer writable: copies it if another owner, such as an encoder, still references it.
     func makeWritable() throws {
         try check(av_frame_make_writable(pointer), Purpose(.internal, "A picture cannot be written"))
     }
 
-    /// Becomes silence of the same form as another frame of sound.
-    func becomeSilence(like other: borrowing Frame, count: Int) throws {
+    /// Becomes silence in the format of another audio frame.
+    func becomeSilence(like other: borrowing AVFrameBox, count: Int) throws {
         let raw = other.pointer.pointee
         clear()
         pointer.pointee.format = raw.format
@@ -57,7 +57,7 @@ struct Frame: ~Copyable {
         pointer.pointee.pts = viseme_no_timestamp()
     }
 
-    /// Takes samples off the beginning of sound.
+    /// Removes samples from the beginning.
     func dropFirst(_ count: Int) throws {
         let raw = pointer.pointee
         let format = AVSampleFormat(raw.format)
