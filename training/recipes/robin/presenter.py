@@ -732,10 +732,9 @@ if __name__ == "__main__":
 
     import cv2
 
-    import dataset
     from viseme_train import config
 
-    out = config.load(dataset.SETTINGS).work
+    out = config.load(Path(__file__).with_name("robin.toml")).work
     out.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(f"{out}/robin-frame.png", render(template_pose(0), REST))
     cv2.imwrite(f"{out}/robin-speaking.png", render(template_pose(200), VISEMES["eh"]))
