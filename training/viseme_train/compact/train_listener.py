@@ -162,7 +162,8 @@ def train(settings: CompactConfig, minutes: float) -> None:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(spent / (minutes * 60), s.peak, s.warmup)
         mel, real, track, phone, valid = data.batch(s.batch)
-        value = loss(s, *model(mel, real), track, phone, valid)
+        said, logits = model(mel, real)
+        value = loss(s, said, logits, track, phone, valid)
         optimizer.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(model.parameters(), s.clip)
