@@ -65,9 +65,10 @@ class Listener(nn.Module):
 
     def sequence(self, rows: torch.Tensor) -> torch.Tensor:
         """(B, N + 31, 96) → (B, code, N): frames one after the other."""
-        x = self.first(rows.transpose(1, 2))
+        # Without these it learns the closures of the people that it is shown (95 %), and finds two thirds of the next one's.
+        x = self.first(F.dropout1d(F.dropout(rows, 0.1, self.training).transpose(1, 2), 0.05, self.training))
         for conv, norm, (k, d) in zip(self.convs, self.norms, self.LAYERS):
-            y = F.relu(norm(conv(x)))
+            y = F.dropout(F.relu(norm(conv(x))), 0.15, self.training)
             x = y + x[..., (k - 1) * d:]      # the newest columns: those around the frame
         return self.last(x)
 
