@@ -7,7 +7,7 @@ import VisemeModels
 import VisemeONNX
 
 /// Speech out of memory.
-private actor Samples: SpeechReader {
+actor Samples: SpeechReader {
     private var rest: [Float]
     private let chunk: Int
     var warnings: [String] { [] }

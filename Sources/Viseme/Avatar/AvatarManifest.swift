@@ -211,7 +211,8 @@ extension AvatarManifest {
                 hint: "Take \"mask\" out, or correct \"family\".")
         case (.blended, nil):
             throw VisemeError(
-                .badData, "avatar.json: \"mask\" is missing: the family \"\(family.name)\" needs a picture of what is drawn.",
+                .badData,
+                "avatar.json: \"mask\" is missing: the family \"\(family.name)\" needs a picture of what is drawn.",
                 hint: "Add \"mask\": {\"file\": \"mask.pgm\", \"sha256\": \"…\"}.")
         case (.blended, let mask?):
             guard mask.sha256.count == 64, mask.sha256.allSatisfy(\.isHexDigit) else {

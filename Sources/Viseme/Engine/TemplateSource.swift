@@ -47,7 +47,8 @@ struct TemplateSource: Sendable {
         var result = TemplateFrame(picture: try await frames.frame(at: index))
         if let precut {
             func image(_ reader: any TemplateReader, _ size: PixelSize) async throws -> Image {
-                try await reader.frame(at: index).checkedImage(of: PixelArea(x: 0, y: 0, width: size.width, height: size.height))
+                try await reader.frame(at: index).checkedImage(
+                    of: PixelArea(x: 0, y: 0, width: size.width, height: size.height))
             }
             result.crop = try await image(precut.crops, geometry.crop)
             result.roi = try await image(precut.rois, geometry.roi)

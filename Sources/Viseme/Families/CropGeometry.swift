@@ -53,7 +53,8 @@ public struct CropGeometry: Sendable, Equatable, Codable {
         try validate(usual: family.geometry)
         guard family.generator.pictures.contains(roi) else {
             throw VisemeError(
-                .badData, "The geometry says roi \(roi), the family \"\(family.name)\" has \(family.generator.pictures).",
+                .badData,
+                "The geometry says roi \(roi), the family \"\(family.name)\" has \(family.generator.pictures).",
                 hint: "Usual are \(family.geometry.roi).")
         }
         switch family.composition {

@@ -30,7 +30,8 @@ public struct MelFrontEnd: Sendable {
 
     /// Makes the tables.
     public init(
-        sampleRate: Int, hopSamples: Int, windowSamples: Int, spectrumSamples: Int, bandCount: Int, bandLimits: ClosedRange<Double>,
+        sampleRate: Int, hopSamples: Int, windowSamples: Int, spectrumSamples: Int, bandCount: Int,
+        bandLimits: ClosedRange<Double>,
         preEmphasis: Double, referenceLevel: Double, silence: Float, minimumSamples: Int
     ) {
         (self.sampleRate, self.hopSamples, self.spectrumSamples) = (sampleRate, hopSamples, spectrumSamples)

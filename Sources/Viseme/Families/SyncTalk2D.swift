@@ -14,7 +14,8 @@ extension GeneratorFamily {
         name: "synctalk-2d",
         // The reference's librosa.filters.mel(sr=16000, n_fft=800, n_mels=80, fmin=55, fmax=7600). 3000 samples give 16 columns.
         mel: MelFrontEnd(
-            sampleRate: 16_000, hopSamples: 200, windowSamples: 800, spectrumSamples: 800, bandCount: 80, bandLimits: 55...7600,
+            sampleRate: 16_000, hopSamples: 200, windowSamples: 800, spectrumSamples: 800, bandCount: 80,
+            bandLimits: 55...7600,
             preEmphasis: 0.97, referenceLevel: 20, silence: -4, minimumSamples: 3000),
         frameRate: 25,
         // Window k begins at column floor(16·k/5); T columns have trunc((T − 16)/80·25) + 2 windows.

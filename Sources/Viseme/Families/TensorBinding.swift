@@ -33,7 +33,8 @@ public struct TensorBinding: Sendable, Equatable {
         of model: ModelDescription
     ) throws {
         for entry in contract.inputs {
-            try bind(entry, of: contract.inputs, among: inputs, declared: model.inputs, of: model,
+            try bind(
+                entry, of: contract.inputs, among: inputs, declared: model.inputs, of: model,
                 pictures: contract.pictures)
         }
         for entry in contract.outputs {
@@ -43,7 +44,8 @@ public struct TensorBinding: Sendable, Equatable {
                 candidates[0].shape = entry.description(picture).shape
                 candidates[0].shape[0] = .fixed(1)
             }
-            try bind(entry, of: contract.outputs, among: candidates, declared: model.outputs, of: model,
+            try bind(
+                entry, of: contract.outputs, among: candidates, declared: model.outputs, of: model,
                 pictures: contract.pictures)
         }
     }

@@ -95,7 +95,8 @@ private struct GoldenNetwork {
                 throw VisemeError(
                     .badData,
                     "The generator's golden inputs have \(first.count) bytes and \(audio.count) values, expected a roi of "
-                        + "\(size.height)×\(size.width)×3 bytes and a feature window of \(family.featureWindow.count) values.")
+                        + "\(size.height)×\(size.width)×3 bytes and a feature window of \(family.featureWindow.count) values."
+                )
             }
         }
     }

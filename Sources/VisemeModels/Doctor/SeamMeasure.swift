@@ -19,8 +19,8 @@ struct SeamMeasure {
 
     /// Of what was blended by a mask.
     init(_ pasted: Image, _ picture: TemplatePicture, _ mask: BlendMask) {
-        // Where the feather begins, and where it ends.
-        let edges = [UInt8(1), 255].map { mask.edge(at: $0, of: picture.square) }
+        // Where the feather begins, and its middle.
+        let edges = [UInt8(1), 128].map { mask.edge(at: $0, of: picture.square) }
         self.init(edges, pasted, picture)
     }
 

@@ -62,7 +62,8 @@ public struct ModelReport: Sendable, Codable {
         if operations.isEmpty, let graph = model.graph {
             operations = Dictionary(grouping: graph.nodes, by: \.operation.label).mapValues(\.count)
         }
-        let tensors = model.state?.tensors ?? model.graph.map { Array($0.weights.values) } ?? model.looseLayers.map(\.weight)
+        let tensors =
+            model.state?.tensors ?? model.graph.map { Array($0.weights.values) } ?? model.looseLayers.map(\.weight)
         parameters = tensors.filter {
             $0.type.isFloatingPoint && !$0.name.hasSuffix("running_mean") && !$0.name.hasSuffix("running_var")
         }

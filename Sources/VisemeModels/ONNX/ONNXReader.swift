@@ -253,7 +253,8 @@ public enum ONNXReader {
                 guard node.input.count >= 2 else { throw VisemeError(.badData, "\(title(node)) has no weights.") }
                 guard shapes[data]?.count == 4 else {
                     throw VisemeError(
-                        .unsupported, "\(title(node)) is a convolution over \((shapes[data]?.count ?? 2) - 2) axes, expected 2.")
+                        .unsupported,
+                        "\(title(node)) is a convolution over \((shapes[data]?.count ?? 2) - 2) axes, expected 2.")
                 }
                 let inputs = try [data] + node.input[1...].filter { !$0.isEmpty }.map { try weight($0, of: node) }
                 try append(.convolution(convolution(node)), node, inputs)
@@ -271,7 +272,9 @@ public enum ONNXReader {
                         .unsupported, "\(title(node)) joins along axis \(node.integer("axis") ?? 1), expected 1.")
                 }
                 let inputs = node.input.map { resolve($0) }
-                if let stored = inputs.first(where: { shapes[$0] == nil && (initializers[$0] != nil || numbers[$0] != nil) }) {
+                if let stored = inputs.first(where: {
+                    shapes[$0] == nil && (initializers[$0] != nil || numbers[$0] != nil)
+                }) {
                     throw VisemeError(
                         .unsupported, "\(title(node)) reads the stored '\(stored)', which these networks never do.")
                 }

@@ -26,7 +26,8 @@ struct PictureTests {
         var random = SeededRandom(seed)
         let base = Image.picture(61, 47, seed: UInt32(seed))
         let size = Int.random(in: 8...30, using: &random)
-        let square = PixelArea(x: Int.random(in: 0...61 - size, using: &random), y: Int.random(in: 0...47 - size, using: &random),
+        let square = PixelArea(
+            x: Int.random(in: 0...61 - size, using: &random), y: Int.random(in: 0...47 - size, using: &random),
             side: size)
         let area = PatchedPicture.area(of: square, in: base)
         var patch = base.image(of: area)
