@@ -60,6 +60,7 @@ avatar: ## Rebuild the default avatar from nothing; hours on two cores (needs tr
 golden: ## Regenerate the tests' golden files (needs training/ installed; model files: Tests/Fixtures/requirements.txt)
 	$(PYTHON) Tests/Fixtures/make_golden.py
 	$(PYTHON) Tests/Fixtures/parity.py --golden
+	$(PYTHON) Tests/Fixtures/compact_pack.py
 	$(MODELS_PYTHON) Tests/Fixtures/checkpoints.py
 	$(MODELS_PYTHON) Tests/Fixtures/model_files.py
 

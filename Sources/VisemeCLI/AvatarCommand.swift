@@ -35,10 +35,16 @@ struct AvatarInfoCommand: AsyncParsableCommand {
         try Terminal.result(
             "  \(manifest.frames) frames, \(manifest.width)×\(manifest.height), \(manifest.fps) fps, \(manifest.templateOrder.rawValue)"
         )
-        let sizes = avatar.squares.map(\.size)
-        try Terminal.result(
-            "  crop squares \(sizes.min() ?? 0)…\(sizes.max() ?? 0) pixels, roi \(manifest.geometry.roi), mask \(manifest.geometry.mask)"
-        )
+        let sizes = avatar.squares.map(\.width)
+        if let mask = avatar.mask {
+            try Terminal.result(
+                "  crops of \(mask.size) pixels, copied; drawn inside \(mask.bounds.corners), mask '\(manifest.mask?.file ?? "")' verified"
+            )
+        } else {
+            try Terminal.result(
+                "  crop squares \(sizes.min() ?? 0)…\(sizes.max() ?? 0) pixels, roi \(manifest.geometry.roi.width), mask \(manifest.geometry.mask ?? [])"
+            )
+        }
         try Terminal.result(
             "  feature window \(manifest.featureWindow.rawValue), colour order \(manifest.colourOrder.rawValue)")
         try Terminal.result("  licence: \(manifest.licence)")

@@ -29,7 +29,7 @@
         private let image: ModelTensor
         private let audio: ModelTensor
         private let mouth: ModelTensor
-        let imageSize: Int
+        let imageSize: PixelSize
         var runtime: RuntimeDescription { session.runtime }
 
         /// Opens the model, finds its tensors and runs it once.
@@ -37,7 +37,7 @@
             let tensors = try await session.open().bind(model.family.generator, of: model.description)
             self.session = session
             (image, audio, mouth) = (tensors(.image), tensors(.audio), tensors(.mouth))
-            imageSize = image.single.last ?? 0
+            imageSize = PixelSize(width: image.single.last ?? 0, height: image.single.dropLast().last ?? 0)
             let grey = [Float](repeating: 0.5, count: image.count)
             let silence = [Float](repeating: 0, count: audio.count)
             try CoreMLSession.requireFinite(try await generate(image: grey, audio: silence), of: model.description)

@@ -108,14 +108,14 @@ private struct OnnxAudioEncoder: AudioEncoder {
 private struct OnnxGenerator: Generator {
     let session: OnnxSession
     let tensors: TensorBinding
-    let imageSize: Int
+    let imageSize: PixelSize
     var runtime: RuntimeDescription { session.runtime }
 
     init(_ model: ModelFile, library: OnnxRuntimeLibrary, threads: Int) throws {
         session = try OnnxSession(model, library: library, threads: threads)
         tensors = try TensorBinding(
             model.family.generator, inputs: session.inputs, outputs: session.outputs, of: model.description)
-        imageSize = tensors.side ?? 0
+        imageSize = tensors.picture ?? PixelSize(square: 0)
     }
 
     func generate(image pixels: [Float], audio featureWindow: [Float]) async throws -> [Float] {

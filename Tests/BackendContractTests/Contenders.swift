@@ -77,7 +77,7 @@ enum Robin {
     /// The generator's golden inputs: the image's six planes and the feature window.
     static func generatorInputs() throws -> (image: [Float], audio: [Float]) {
         let (avatar, golden) = (try avatar(), try golden(.generator))
-        let side = avatar.manifest.geometry.roi
+        let side = avatar.manifest.geometry.roi.width
         let bytes = [UInt8](try Data(contentsOf: avatar.url.appending(path: golden.inputs[0])))
         let (roi, compositor) = (Image(width: side, height: side, bytes: bytes), Compositor(avatar.manifest.geometry))
         return (

@@ -180,7 +180,7 @@ import Viseme
         ] {
             StandIn.load = { _ in Pack.generator(side, type, padding) }
             let generator = try await CoreMLBackend(units: .cpuOnly).generator(pack.generator(side), threads: 1)
-            expect(generator.imageSize == side, "side \(side)")
+            expect(generator.imageSize.width == side, "side \(side)")
             let image = (0..<6 * side * side).map { Float($0 % 251) / 256 }
             let mouth = try await generator.generate(image: image, audio: [Float](repeating: 0.5, count: 8192))
             // The model adds the audio's last value to the first three planes.

@@ -87,6 +87,7 @@ def make_front_end():
                 "frames": reference.frame_count(len(samples)),
             }
         )
+    make_compact_front_end()
     # What two well-known mistakes make of voice-a: the distances prove that the golden tells them apart.
     samples = voice(2.5, SEED) / 32768
     right = reference.mel(samples)
@@ -103,6 +104,12 @@ def make_front_end():
     facts = [[i, float(reference.feature_window(audio, i).astype(np.float64).sum())] for i in (0, 1, 7, 8, 13, 14, 20, 21, 29, 30)]
     rows.tofile(CORE / "rows.f32")
     (CORE / "rows.json").write_text(json.dumps({"rows": 20, "windowSums": facts}, indent=1) + "\n")
+
+
+def make_compact_front_end():
+    """The compact family's mel of two of the sounds."""
+    for name, samples in (("short", voice(0.1, SEED + 2)), ("odd", voice(0.7716875, SEED + 3))):
+        reference.compact_mel(samples / 32768).astype("<f4").tofile(CORE / f"compact-{name}.mel.f32")
 
 
 def make_mel_checks():
@@ -439,7 +446,7 @@ def main():
         "# Golden files\n\nMade by `Tests/Fixtures/make_golden.py` (seed "
         f"{SEED}; `make golden`), which also makes the tiny models of\n`VisemeONNXTests/Models` and the tiny pack of "
         "`VisemeCLITests/Golden`. Everything is synthetic and CC0.\n\n"
-        "`*.wav` 16 kHz PCM16 · `*.mel.f32` (80, T) · `wrong-*` what two ports compute · `basis.f32` 739 weights · `rows.f32` (20, 512) · `*.bgr` rows of B G R bytes, listed in the "
+        "`*.wav` 16 kHz PCM16 · `*.mel.f32` (80, T), `compact-*` those of the compact family · `wrong-*` what two ports compute · `basis.f32` 739 weights · `rows.f32` (20, 512) · `*.bgr` rows of B G R bytes, listed in the "
         "`.json` beside them.\nAll numbers are little-endian, row-major.\n\n| made with | version |\n|---|---|\n" + text + "\n"
     )
 

@@ -201,7 +201,7 @@ struct DoctorTests {
         let compositor = Compositor(avatar.manifest.geometry)
         for index in [0, 100, 200] {
             let picture = try await TemplatePicture(index, of: avatar, media: FFmpeg())
-            let side = picture.square.size
+            let side = picture.square.width
             let roi = picture.roi
             var zoomed = picture.frame
             Compositor.place(

@@ -105,12 +105,12 @@ struct LiveMeasurements {
     }
 }
 
-extension CropSquare {
+extension PixelArea {
     fileprivate func bytes(of image: Image) -> [UInt8] {
         var result: [UInt8] = []
-        for row in y..<y + size {
+        for row in y..<y + height {
             let start = (row * image.width + x) * 3
-            result += image.bytes[start..<start + size * 3]
+            result += image.bytes[start..<start + width * 3]
         }
         return result
     }

@@ -77,15 +77,15 @@ struct ParityTests {
             let image = try frame.image
             let expected = try await squares.frame(at: count).image()
             var sum = 0
-            for y in 0..<frame.square.size {
+            for y in 0..<frame.square.height {
                 let ours = ((frame.square.y + y) * image.width + frame.square.x) * 3
                 let theirs = y * expected.width * 3
-                for i in 0..<frame.square.size * 3 {
+                for i in 0..<frame.square.width * 3 {
                     let d = Int(image.bytes[ours + i]) - Int(expected.bytes[theirs + i])
                     sum += d * d
                 }
             }
-            let mean = Double(sum) / Double(frame.square.size * frame.square.size * 3)
+            let mean = Double(sum) / Double(frame.square.size.count * 3)
             let level = 10 * log10(255 * 255 / max(mean, 1e-9))
             #expect(level >= 57, "frame \(frame.index)")
             count += 1

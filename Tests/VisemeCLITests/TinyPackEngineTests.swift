@@ -7,7 +7,7 @@ import VisemeModels
 import VisemeONNX
 
 /// Speech out of memory.
-private actor Samples: SpeechReader {
+actor Samples: SpeechReader {
     private var rest: [Float]
     private let chunk: Int
     var warnings: [String] { [] }
@@ -46,13 +46,13 @@ struct TinyPackEngineTests {
         (0..<count).map { 0.6 * sin(Float($0) * 0.09) * abs(sin(Float($0) * 0.0007)) }
     }
 
-    private func split(_ image: Image, _ square: CropSquare) -> (inside: [UInt8], outside: [UInt8]) {
+    private func split(_ image: Image, _ square: PixelArea) -> (inside: [UInt8], outside: [UInt8]) {
         var (inside, outside): ([UInt8], [UInt8]) = ([], [])
         for y in 0..<image.height {
             for i in 0..<image.width * 3 {
                 let x = i / 3
                 let isInside =
-                    x >= square.x && x < square.x + square.size && y >= square.y && y < square.y + square.size
+                    x >= square.x && x < square.x + square.width && y >= square.y && y < square.y + square.height
                 if isInside {
                     inside.append(image.bytes[y * image.width * 3 + i])
                 } else {
@@ -88,13 +88,13 @@ struct TinyPackEngineTests {
                 // The step over the left and the right edge of the square, on average, against the source's own.
                 func step(_ image: Image) -> Double {
                     var sum = 0
-                    for y in frame.square.y..<frame.square.y + frame.square.size {
-                        for x in [frame.square.x, frame.square.x + frame.square.size] {
+                    for y in frame.square.y..<frame.square.y + frame.square.height {
+                        for x in [frame.square.x, frame.square.x + frame.square.width] {
                             let at = (y * image.width + x) * 3
                             for c in 0..<3 { sum += abs(Int(image.bytes[at + c]) - Int(image.bytes[at - 3 + c])) }
                         }
                     }
-                    return Double(sum) / Double(frame.square.size * 6)
+                    return Double(sum) / Double(frame.square.width * 6)
                 }
                 #expect(step(image) <= step(source) + 0.5, "frame \(frame.index)")
                 // The blue patch of the drawing.

@@ -44,9 +44,9 @@ struct PictureTests {
         #expect(base.isEncodable)
         var random = SeededRandom(seed)
         let size = Int.random(in: 8...60, using: &random)
-        let square = CropSquare(
+        let square = PixelArea(
             x: seed == 0 ? 0 : Int.random(in: 0...width - size, using: &random),
-            y: seed == 0 ? 0 : Int.random(in: 0...height - size, using: &random), size: size)
+            y: seed == 0 ? 0 : Int.random(in: 0...height - size, using: &random), side: size)
         let area = PatchedPicture.area(of: square, in: base)
         var patch = try base.image(of: area)
         for y in square.y - area.y..<square.y - area.y + size {

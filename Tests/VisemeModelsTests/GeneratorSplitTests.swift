@@ -133,7 +133,7 @@ struct GeneratorSplitTests {
         for bytes in [2_000_000, 1_000_000_000] {
             let generator = try await splitting.generators(
                 subject.model, count: 1, threads: 1, template: TemplateBudget(frames: 10, bytes: bytes))[0]
-            #expect(generator.keeping.reason == nil && generator.imageSize == 320)
+            #expect(generator.keeping.reason == nil && generator.imageSize.width == 320)
             mouths.append(try await generator.generate(image: image, audio: audio))
             let features = try await generator.prepare({ image }, kept: nil)
             #expect(features.kept.reduce(0) { $0 + $1.slot.byteCount } == generator.keeping.bytesPerFrame)

@@ -79,7 +79,7 @@ struct LiveServerTests {
     /// The part of the template frames where the mouth is, and where that is.
     private func templates() async throws -> ([Image], PixelArea) {
         let avatar = try Avatar(contentsOf: TinyServer.packs.appending(path: "tiny.avatar"))
-        let mouth = PixelArea(avatar.squares[0])
+        let mouth = avatar.squares[0]
         let reader = try await FFmpeg().template(at: try avatar.member(avatar.manifest.template), memory: 10_000_000)
         var images: [Image] = []
         for index in 0..<reader.frameCount { images.append(try await reader.frame(at: index).image(of: mouth)) }

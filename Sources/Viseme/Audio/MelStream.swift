@@ -25,7 +25,7 @@ public struct MelStream: Sendable {
     /// - Parameter mel: A family's numbers.
     public init(_ mel: MelFrontEnd) {
         self.mel = mel
-        pending = [Double](repeating: 0, count: mel.spectrumSamples / 2)
+        pending = [Double](repeating: 0, count: mel.windowSamples / 2)
     }
 
     /// Takes the next samples and gives the columns that they complete.
@@ -43,7 +43,7 @@ public struct MelStream: Sendable {
         precondition(!isFinished, "finish twice")
         isFinished = true
         var columns = emphasise([Float](repeating: 0, count: max(0, mel.minimumSamples - sampleCount)))
-        pending.append(contentsOf: repeatElement(0, count: mel.spectrumSamples / 2))
+        pending.append(contentsOf: repeatElement(0, count: mel.windowSamples / 2))
         columns += drain()
         return columns
     }
@@ -59,23 +59,24 @@ public struct MelStream: Sendable {
     }
 
     private mutating func drain() -> [Float] {
-        guard pending.count >= mel.spectrumSamples else { return [] }
-        let count = (pending.count - mel.spectrumSamples) / mel.hopSamples + 1
+        guard pending.count >= mel.windowSamples else { return [] }
+        let count = (pending.count - mel.windowSamples) / mel.hopSamples + 1
         var columns: [Float] = []
         columns.reserveCapacity(count * mel.bandCount)
         let (mel, hann, length) = (mel, mel.hann, mel.spectrumSamples)
+        // Where in the spectrum's samples the window lies does not change the magnitudes.
         var weighted = [Double](repeating: 0, count: length)
         var magnitudes = [Double](repeating: 0, count: length / 2 + 1)
         for column in 0..<count {
             let start = column * mel.hopSamples
-            for i in 0..<length { weighted[i] = pending[start + i] * hann[i] }
+            for i in hann.indices { weighted[i] = pending[start + i] * hann[i] }
             weighted.withUnsafeBufferPointer { input in
                 magnitudes.withUnsafeMutableBufferPointer { mel.transform.magnitudes(of: input, into: $0) }
             }
             for band in mel.filters.bands {
                 var sum = 0.0
                 for (i, weight) in band.weights.enumerated() { sum += weight * magnitudes[band.first + i] }
-                columns.append(MelFrontEnd.level(of: sum))
+                columns.append(mel.level(of: sum))
             }
         }
         pending.removeFirst(count * mel.hopSamples)

@@ -36,11 +36,11 @@ public struct SpeechTimeline: Sendable {
     /// - Parameters:
     ///   - family: What the networks hear.
     ///   - frames: The frames wanted, all by default.
-    ///   - choice: How the rows of a frame are chosen.
+    ///   - choice: How the rows of a frame are chosen, the family's first way by default.
     ///   - lookahead: Feature rows after its own that a frame hears, from the family's shortest look-ahead to all of its feature
     ///     window, which is the default; those beyond are zeros. Fewer make a live session quicker and its mouth worse.
     public init(
-        _ family: GeneratorFamily, frames: Range<Int> = 0..<Int.max, choice: FeatureWindow.Choice = .rows16,
+        _ family: GeneratorFamily, frames: Range<Int> = 0..<Int.max, choice: FeatureWindow.Choice? = nil,
         lookahead: Int? = nil
     ) {
         let lookahead = lookahead ?? family.featureWindow.rowsAfter
@@ -48,7 +48,7 @@ public struct SpeechTimeline: Sendable {
         precondition((family.shortestLookahead...family.featureWindow.rowsAfter).contains(lookahead))
         self.family = family
         self.frames = frames
-        self.choice = choice
+        self.choice = choice ?? family.featureWindow.choices[0]
         // A tiled window has one row, its own.
         self.lookahead = choice == .tile ? max(0, lookahead) : lookahead
         mel = MelStream(family.mel)
@@ -65,7 +65,7 @@ public struct SpeechTimeline: Sendable {
         let rows = rowsNeeded(forFrame: index)
         guard rows > 0 else { return own }
         let lastColumn = family.melWindow.start(of: rows - 1) + family.melWindow.columns - 1
-        return max(own, lastColumn * family.mel.hopSamples + family.mel.spectrumSamples / 2)
+        return max(own, lastColumn * family.mel.hopSamples + family.mel.windowSamples / 2)
     }
 
     /// Feature rows that a frame needs.

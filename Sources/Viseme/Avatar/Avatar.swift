@@ -11,8 +11,10 @@ public struct Avatar: Sendable {
     public let manifest: AvatarManifest
     /// What the manifest's models are.
     public let family: GeneratorFamily
-    /// One crop square a template frame, all inside the frame.
-    public let squares: [CropSquare]
+    /// One crop a template frame, all inside the frame: squares, or of the family's constant size.
+    public let squares: [PixelArea]
+    /// What is drawn of the crops, where the family's composition is `.blended`.
+    public let mask: BlendMask?
 
     private struct Crops: Codable {
         var squares: [[Int]]
@@ -39,11 +41,12 @@ public struct Avatar: Sendable {
             throw VisemeError(
                 .badData,
                 "\(manifest.crops) holds \(crops.squares.count) crop squares, avatar.json says \(manifest.frames) frames.",
-                hint: "Every template frame needs one square.")
+                hint: "Every template frame needs one.")
         }
+        let size = family.cropSize(manifest.geometry)
         squares = try crops.squares.enumerated().map { [manifest] index, corners in
             do {
-                let square = try CropSquare(corners: corners)
+                let square = try PixelArea(corners: corners, size: size)
                 guard square.fits(width: manifest.width, height: manifest.height) else {
                     throw VisemeError(
                         .badData, "it reaches out of the \(manifest.width)×\(manifest.height) frame")
@@ -55,6 +58,7 @@ public struct Avatar: Sendable {
                     hint: "Correct the rectangle, or import the pack again from its source.")
             }
         }
+        mask = try manifest.mask.map { [manifest] in try Self.mask($0, manifest.geometry.roi, in: url) }
         for model in manifest.models { _ = try Self.member(model.file, of: url) }
     }
 
@@ -111,8 +115,11 @@ public struct Avatar: Sendable {
         }
     }
 
-    /// The crop square of a template frame.
-    public func square(ofTemplateFrame index: Int) -> CropSquare { squares[index] }
+    /// What cuts and composes the pictures of this pack.
+    public var compositor: Compositor { Compositor(manifest.geometry, family.composition, mask: mask) }
+
+    /// The crop of a template frame.
+    public func square(ofTemplateFrame index: Int) -> PixelArea { squares[index] }
 
     /// The template frame that video frame `index` shows.
     public func templateIndex(ofFrame index: Int) -> Int {
@@ -152,6 +159,24 @@ public struct Avatar: Sendable {
             }
         }
         return pack.appending(path: path)
+    }
+
+    private static func mask(_ named: AvatarManifest.Mask, _ size: PixelSize, in pack: URL) throws -> BlendMask {
+        let url = try member(named.file, of: pack)
+        let data: Data
+        do {
+            data = try Data(contentsOf: url, options: .mappedIfSafe)
+        } catch {
+            throw VisemeError(.noInput, "The mask '\(url.path)' cannot be read.", cause: error)
+        }
+        let mask = try BlendMask(pgm: data, size: size, name: named.file)
+        let found = ModelFile.sha256(of: data)
+        guard found == named.sha256.lowercased() else {
+            throw VisemeError(
+                .badData, "The mask '\(named.file)' has SHA-256 \(found), avatar.json says \(named.sha256).",
+                hint: "Restore the file, or write the new hash into avatar.json if the change is meant.")
+        }
+        return mask
     }
 
     private static func decode<Value: Decodable>(_ type: Value.Type, from url: URL) throws -> Value {

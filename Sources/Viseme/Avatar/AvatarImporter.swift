@@ -138,19 +138,19 @@ public struct AvatarImporter: Sendable {
     /// pack checks it.
     private func geometry(for models: [ModelDescription], isFlattened: Bool) throws -> CropGeometry {
         let generator = models.first { $0.role == .generator }
-        let side = generator.flatMap { family.generator.side(of: .image, among: $0.inputs) }
-        guard var geometry = family.geometry(roi: side ?? family.geometry.roi) else {
-            let sizes = family.geometries.map { "\($0.roi)×\($0.roi)" }.joined(separator: " or ")
+        let size = generator.flatMap { family.generator.picture(of: .image, among: $0.inputs) }
+        guard var geometry = family.geometry(roi: size ?? family.geometry.roi) else {
+            let sizes = family.geometries.map { "\($0.roi)" }.joined(separator: " or ")
             throw VisemeError(
-                .unsupported, "The generator draws \(side ?? 0)×\(side ?? 0) pixels, expected \(sizes).",
+                .unsupported, "The generator draws \(size ?? family.geometry.roi) pixels, expected \(sizes).",
                 hint: "viseme inspect shows the shapes of a model.")
         }
         if isFlattened, let mask = family.flattenedMask {
             guard geometry == family.geometry else {
                 throw VisemeError(
                     .unsupported,
-                    "The source is a package for generators of \(family.geometry.roi)×\(family.geometry.roi), this one draws "
-                        + "\(geometry.roi)×\(geometry.roi).",
+                    "The source is a package for generators of \(family.geometry.roi), this one draws "
+                        + "\(geometry.roi).",
                     hint: "Import the dataset with its landmarks instead.")
             }
             geometry.mask = mask
@@ -183,7 +183,7 @@ public struct AvatarImporter: Sendable {
 private struct SourceLayout {
     var images: [URL]
     var fileExtension: String
-    var squares: [CropSquare]
+    var squares: [PixelArea]
     /// Whether it is a flattened package, whose own preparation blackened another rectangle than the training.
     var isFlattened = false
     var precut: (crops: [URL], rois: [URL], masked: [URL])?
@@ -220,9 +220,9 @@ private struct SourceLayout {
     }
 
     /// The squares of all images; what is wrong with any of the landmarks is told at once.
-    private static func landmarkSquares(of images: [URL], in source: URL) throws -> [CropSquare] {
+    private static func landmarkSquares(of images: [URL], in source: URL) throws -> [PixelArea] {
         var problems: [String] = []
-        var squares: [CropSquare] = []
+        var squares: [PixelArea] = []
         for (index, image) in images.enumerated() {
             // The same number, padded with zeros or not.
             let names = [image.deletingPathExtension().lastPathComponent, "\(index)"].map { "landmarks/\($0).lms" }
@@ -284,7 +284,7 @@ private struct SourceLayout {
         return (sorted.map { folder.appending(path: $0.value) }, kind)
     }
 
-    private static func squares(from url: URL, count: Int) throws -> [CropSquare] {
+    private static func squares(from url: URL, count: Int) throws -> [PixelArea] {
         struct Entry: Decodable { var rect: [Int] }
         let entries: [String: Entry]
         do {
@@ -298,7 +298,7 @@ private struct SourceLayout {
                     .badData, "crop_rectangles.json has no entry \"\(index)\" for image \(index + 1).jpg.")
             }
             do {
-                return try CropSquare(corners: entry.rect)
+                return try PixelArea(corners: entry.rect)
             } catch let error as VisemeError {
                 throw VisemeError(.badData, "crop_rectangles.json, entry \"\(index)\": \(error.message)")
             }

@@ -31,6 +31,20 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
         }
     }
 
+    /// The picture of what is drawn of the crop, where the family's composition is `.blended`.
+    public struct Mask: Sendable, Codable, Equatable {
+        /// A binary PGM of 8 bits, such as `mask.pgm`: see `BlendMask`.
+        public var file: String
+        /// Its SHA-256, 64 hexadecimal digits.
+        public var sha256: String
+
+        /// Names a picture.
+        public init(file: String, sha256: String) {
+            self.file = file
+            self.sha256 = sha256
+        }
+    }
+
     /// Fixed inputs of a model and what the training framework answered.
     public struct Golden: Sendable, Codable, Equatable {
         /// The model.
@@ -57,7 +71,7 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
         public var featureWindow: String
         /// The template frame of `roi`.
         public var templateFrame: Int
-        /// The roi of `templateFrame`, (roi, roi, 3) bytes, B G R.
+        /// The roi of `templateFrame`, (height, width, 3) bytes, B G R.
         public var roi: String
 
         private enum CodingKeys: String, CodingKey {
@@ -100,7 +114,7 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
     public var frames: Int
     /// The template: a video file, or a pattern of images such as `frames/%06d.jpg` (numbered from 0).
     public var template: String
-    /// The file with one crop square a frame.
+    /// The file with one crop a frame, as [x1, y1, x2, y2].
     public var crops: String
     /// How the template repeats.
     public var templateOrder: TemplateOrder
@@ -108,6 +122,8 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
     public var featureWindow: FeatureWindow.Choice
     /// Sizes of crop, roi, border and mask.
     public var geometry: CropGeometry
+    /// What is drawn of the crop; nil, and not in the file, where the mask is a rectangle of the geometry.
+    public var mask: Mask?
     /// The generator's channel order.
     public var colourOrder: ColourOrder
     /// The generator's value range: the family's.
@@ -170,7 +186,8 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
                 idle.count == 2 && idle[0] >= 0 && idle[0] < idle[1] && idle[1] <= frames,
                 "\"idle\" is \(idle), expected [first, past-the-last] inside 0…\(frames).")
         }
-        try geometry.validate(usual: family.geometry)
+        try geometry.validate(for: family)
+        try validateMask(family)
         for role in ModelRole.allCases {
             let count = models.count { $0.role == role }
             try require(count <= 1, "\(count) models have the role \"\(role.rawValue)\", expected at most one.")
@@ -184,6 +201,33 @@ public struct AvatarManifest: Sendable, Codable, Equatable {
 }
 
 extension AvatarManifest {
+    private func validateMask(_ family: GeneratorFamily) throws {
+        switch (family.composition, mask) {
+        case (.insideBorder, nil): break
+        case (.insideBorder, let mask?):
+            throw VisemeError(
+                .badData,
+                "avatar.json: \"mask\" names '\(mask.file)', the family \"\(family.name)\" has a rectangle in \"geometry\" instead.",
+                hint: "Take \"mask\" out, or correct \"family\".")
+        case (.blended, nil):
+            throw VisemeError(
+                .badData,
+                "avatar.json: \"mask\" is missing: the family \"\(family.name)\" needs a picture of what is drawn.",
+                hint: "Add \"mask\": {\"file\": \"mask.pgm\", \"sha256\": \"…\"}.")
+        case (.blended, let mask?):
+            guard mask.sha256.count == 64, mask.sha256.allSatisfy(\.isHexDigit) else {
+                throw VisemeError(
+                    .badData, "avatar.json: \"sha256\" of '\(mask.file)' is not 64 hexadecimal digits.")
+            }
+            guard precut == nil else {
+                throw VisemeError(
+                    .unsupported,
+                    "avatar.json: \"precut\" names ready-made crops, the family \"\(family.name)\" copies them from the template.",
+                    hint: "Take \"precut\" out.")
+            }
+        }
+    }
+
     /// Writes `avatar.json` into the folder of a pack.
     ///
     /// - Throws: when the folder cannot be written.

@@ -24,10 +24,10 @@ struct Landmarks: Sendable {
     }
 
     /// The crop square: x1 = L1.x, y1 = L52.y, x2 = L31.x, as high as it is wide.
-    func square(name: String) throws -> CropSquare {
+    func square(name: String) throws -> PixelArea {
         let (x1, y1, x2) = (points[1].x, points[52].y, points[31].x)
         do {
-            return try CropSquare(corners: [x1, y1, x2, y1 + (x2 - x1)])
+            return try PixelArea(corners: [x1, y1, x2, y1 + (x2 - x1)])
         } catch let error as VisemeError {
             throw VisemeError(.badData, "'\(name)': \(error.message)")
         }

@@ -54,12 +54,12 @@ public struct Engine: Sendable {
         for generator in generators where generator.imageSize != manifest.geometry.roi {
             throw VisemeError(
                 .badData,
-                "The generator draws \(generator.imageSize)-pixel images, the pack's roi has \(manifest.geometry.roi) pixels.",
+                "The generator draws \(generator.imageSize) pixels, the pack's roi has \(manifest.geometry.roi).",
                 hint: "The pack's geometry and its generator belong to different model variants.")
         }
         features = KeptFeatures(frames: generators[0].keeping.frames)
-        let largest = avatar.squares.map(\.size).max() ?? 1
-        silentFrames = min(manifest.frames, budget.silence / (largest * largest * 3))
+        let largest = avatar.squares.map(\.size.count).max() ?? 1
+        silentFrames = min(manifest.frames, budget.silence / (largest * 3))
     }
 
     /// What outputs say when models take part that were never trained; nil for an engine whose models were.
@@ -122,9 +122,10 @@ public struct Engine: Sendable {
         }
         let area = PatchedPicture.area(of: square, in: template.picture)
         var patch = try template.picture.checkedImage(of: area)
-        let place = CropSquare(x: square.x - area.x, y: square.y - area.y, size: square.size)
+        let place = PixelArea(
+            x: square.x - area.x, y: square.y - area.y, width: square.width, height: square.height)
         clock.end(.template)
-        let compositor = Compositor(avatar.manifest.geometry, avatar.family.composition)
+        let compositor = avatar.compositor
         let drawn: Image
         if let silent = job.silentSquare {
             drawn = silent
@@ -145,7 +146,7 @@ public struct Engine: Sendable {
             drawn = try compositor.square(mouth: mouth, crop: crop, size: square.size)
         }
         Compositor.place(drawn, in: &patch, at: place, share: Float(job.blend) / Float(Blend.full))
-        let picture = PatchedPicture(template.picture, patch: patch, area: area, square: square)
+        let picture = PatchedPicture(template.picture, patch: patch, area: area, square: compositor.drawn(in: square))
         if job.isRemembered { job.silence?.keep(drawn, ofFrame: job.silenceKey) }
         clock.end(.paste)
         let origin: Frame.Origin =

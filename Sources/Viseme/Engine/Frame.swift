@@ -4,8 +4,8 @@ public struct Frame: Sendable {
     public let index: Int
     /// The whole picture: the template frame with the square on it, or alone while there is no speech.
     public let picture: any Picture
-    /// Where the mouth was redrawn.
-    public let square: CropSquare
+    /// The crop that the mouth was redrawn in: a square, or of the family's constant size.
+    public let square: PixelArea
     /// How much of the generator ran for it.
     public enum Origin: String, Sendable, Codable, CaseIterable {
         /// All of it.

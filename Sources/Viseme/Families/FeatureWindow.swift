@@ -7,6 +7,8 @@ public struct FeatureWindow: Sendable, Equatable {
     public enum Choice: String, Sendable, Codable, CaseIterable {
         /// The rows k−8 … k+7 around the frame: what the reference's training used.
         case rows16
+        /// The rows k−27…k+4 around the frame: what the compact family hears.
+        case rows32
         /// One row repeated 16 times: what several runtime ports did. Only for packs that were tuned to it.
         case tile
     }
@@ -19,7 +21,7 @@ public struct FeatureWindow: Sendable, Equatable {
     public let rowsBefore: Int
     /// How often the first and the last feature row are repeated.
     public let edgeCopies: Int
-    /// The choices that packs of the family may make.
+    /// The choices that packs of the family may make, the usual one first.
     public let choices: [Choice]
 
     /// Describes windows.
@@ -36,7 +38,7 @@ public struct FeatureWindow: Sendable, Equatable {
     /// The audio rows of a frame, in the window's order.
     func audioRows(ofFrame index: Int, _ choice: Choice) -> [Int] {
         switch choice {
-        case .rows16: (0..<rows).map { index - rowsBefore + $0 }
+        case .rows16, .rows32: (0..<rows).map { index - rowsBefore + $0 }
         case .tile: [Int](repeating: index, count: rows)
         }
     }

@@ -1,6 +1,6 @@
 extension GeneratorFamily {
     /// All families that this version of Viseme knows.
-    public static let known: [GeneratorFamily] = [.syncTalk2D]
+    public static let known: [GeneratorFamily] = [.syncTalk2D, .compact]
 
     /// The family of packs that name none.
     public static let unnamed = GeneratorFamily.syncTalk2D

@@ -31,7 +31,7 @@ extension GeneratorFamily {
     }
 
     /// Samples from the beginning of a mel window to the last one that its last column hears.
-    private var melWindowReach: Int { (melWindow.columns - 1) * mel.hopSamples + mel.spectrumSamples / 2 }
+    private var melWindowReach: Int { (melWindow.columns - 1) * mel.hopSamples + mel.windowSamples / 2 }
 
     /// Feature row r of the audio rows hears mel window r − edgeCopies, which begins where its frame does.
     private func lookahead(samples: Int) -> Int {

@@ -8,6 +8,8 @@ public struct GeneratorFamily: Sendable {
     public enum Composition: Sendable, Equatable {
         /// The drawn roi inside the crop's real border, the whole resized to the crop square and pasted.
         case insideBorder
+        /// The drawn roi over the crop, by the pack's mask: template + (drawn − template)·mask. Crops are copied, all of one size.
+        case blended
     }
 
     /// The name in `avatar.json`.
@@ -49,11 +51,14 @@ public struct GeneratorFamily: Sendable {
         }
     }
 
+    /// The only size of the crops in a template; nil where they are squares of any size, which are resized.
+    func cropSize(_ geometry: CropGeometry) -> PixelSize? { composition == .blended ? geometry.crop : nil }
+
     /// The usual geometry.
     public var geometry: CropGeometry { geometries[0] }
 
     /// The geometry that models of an image size were trained with; nil for a size that no known model has.
-    public func geometry(roi: Int) -> CropGeometry? { geometries.first { $0.roi == roi } }
+    public func geometry(roi: PixelSize) -> CropGeometry? { geometries.first { $0.roi == roi } }
 }
 
 extension GeneratorFamily: Equatable {

@@ -14,8 +14,9 @@ extension GeneratorFamily {
         name: "synctalk-2d",
         // The reference's librosa.filters.mel(sr=16000, n_fft=800, n_mels=80, fmin=55, fmax=7600). 3000 samples give 16 columns.
         mel: MelFrontEnd(
-            sampleRate: 16_000, hopSamples: 200, spectrumSamples: 800, bandCount: 80, bandLimits: 55...7600,
-            preEmphasis: 0.97, silence: -4, minimumSamples: 3000),
+            sampleRate: 16_000, hopSamples: 200, windowSamples: 800, spectrumSamples: 800, bandCount: 80,
+            bandLimits: 55...7600,
+            preEmphasis: 0.97, referenceLevel: 20, silence: -4, minimumSamples: 3000),
         frameRate: 25,
         // Window k begins at column floor(16·k/5); T columns have trunc((T − 16)/80·25) + 2 windows.
         melWindow: MelWindow(columns: 16, hopColumns: 16, hopWindows: 5, surplus: 2),
@@ -27,10 +28,10 @@ extension GeneratorFamily {
             outputs: [.init(.features, "features", name: "features", [.fixed(512)])]),
         generator: TensorContract(
             inputs: [
-                .init(.image, "image input", name: "image", [.fixed(6), .side, .side]),
+                .init(.image, "image input", name: "image", [.fixed(6), .height, .width]),
                 .init(.audio, "audio input", name: "audio", [.fixed(32), .fixed(16), .fixed(16)]),
             ],
-            outputs: [.init(.mouth, "mouth", name: "output", [.fixed(3), .side, .side])]),
+            outputs: [.init(.mouth, "mouth", name: "output", [.fixed(3), .height, .width])]),
         geometries: [
             CropGeometry(crop: 328, roi: 320, border: 4, mask: [5, 5, 315, 310]),
             // The legacy variant, Ultralight's.

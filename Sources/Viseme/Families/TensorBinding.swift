@@ -1,7 +1,7 @@
 /// The tensors of one model, found by the roles of its family's contract.
 public struct TensorBinding: Sendable, Equatable {
-    /// Side of the model's pictures; nil for a model without.
-    public private(set) var side: Int?
+    /// Size of the model's pictures; nil for a model without.
+    public private(set) var picture: PixelSize?
     private var tensors: [TensorRole: TensorDescription] = [:]
 
     /// The tensor with a role of the contract.
@@ -33,22 +33,26 @@ public struct TensorBinding: Sendable, Equatable {
         of model: ModelDescription
     ) throws {
         for entry in contract.inputs {
-            try bind(entry, of: contract.inputs, among: inputs, declared: model.inputs, of: model)
+            try bind(
+                entry, of: contract.inputs, among: inputs, declared: model.inputs, of: model,
+                pictures: contract.pictures)
         }
         for entry in contract.outputs {
             var candidates = outputs
             if contract.outputs.count == 1, outputs.count == 1, outputs[0].shape.isEmpty {
                 // It can be no other.
-                candidates[0].shape = entry.description(side: side ?? 0).shape
+                candidates[0].shape = entry.description(picture).shape
                 candidates[0].shape[0] = .fixed(1)
             }
-            try bind(entry, of: contract.outputs, among: candidates, declared: model.outputs, of: model)
+            try bind(
+                entry, of: contract.outputs, among: candidates, declared: model.outputs, of: model,
+                pictures: contract.pictures)
         }
     }
 
     private mutating func bind(
         _ entry: TensorContract.Entry, of entries: [TensorContract.Entry], among candidates: [TensorDescription],
-        declared: [TensorDescription], of model: ModelDescription
+        declared: [TensorDescription], of model: ModelDescription, pictures: PictureSizes
     ) throws {
         let who = "\(model.role == .generator ? "Generator" : "Audio encoder") '\(model.file)'"
         let hint = "This model is not a \(model.role.rawValue) of this family, or of another variant of it."
@@ -58,11 +62,17 @@ public struct TensorBinding: Sendable, Equatable {
             let found = candidates.map { "'\($0.name)' \($0.shapeText)" }.joined(separator: ", ")
             throw VisemeError(
                 .badData,
-                "\(who): expected one tensor \(pattern(of: entry)) for the \(entry.title), found \(found.isEmpty ? "none" : found).",
+                "\(who): expected one tensor \(pattern(of: entry, pictures)) for the \(entry.title), found \(found.isEmpty ? "none" : found).",
                 hint: hint)
         }
         let tensor = matches[0]
-        if side == nil { side = try Self.side(of: tensor, entry, who, hint) }
+        if picture == nil, entry.axes.contains(where: { $0 == .height || $0 == .width }) {
+            guard let found = TensorContract.picture(of: tensor, entry.axes), pictures.contains(found) else {
+                throw VisemeError(
+                    .badData, "\(who) wants images \(tensor.shapeText), expected \(pictures).", hint: hint)
+            }
+            picture = found
+        }
         guard let stated = declared.first(where: { $0.name == tensor.name }) else {
             throw VisemeError(
                 .badData,
@@ -88,32 +98,21 @@ public struct TensorBinding: Sendable, Equatable {
                 switch (found, wanted) {
                 case (.batch, .batch), (.fixed(1), .batch): true
                 case (.fixed(let length), .fixed(let wanted)): length == wanted
-                case (.fixed(let length), .side): side == nil || length == side
+                case (.fixed(let length), .height): picture == nil || length == picture?.height
+                case (.fixed(let length), .width): picture == nil || length == picture?.width
                 default: false
                 }
             }
     }
 
-    /// The side of the first tensor that has one; nil for others.
-    private static func side(
-        of tensor: TensorDescription, _ entry: TensorContract.Entry, _ who: String, _ hint: String
-    ) throws -> Int? {
-        let sides = zip(tensor.shape, entry.axes).compactMap { $1 == .side ? $0 : nil }
-        guard let first = sides.first else { return nil }
-        guard case .fixed(let side) = first, sides.allSatisfy({ $0 == first }), TensorContract.sides.contains(side)
-        else {
-            throw VisemeError(.badData, "\(who) wants images \(tensor.shapeText), expected squares.", hint: hint)
-        }
-        return side
-    }
-
-    /// The axes as errors print them: `[B,6,S,S]`.
-    private func pattern(of entry: TensorContract.Entry) -> String {
+    /// The axes as errors print them: `[B,6,S,S]`, `[B,6,H,W]`.
+    private func pattern(of entry: TensorContract.Entry, _ pictures: PictureSizes) -> String {
         let axes = entry.axes.map { axis in
             switch axis {
             case .batch: "B"
             case .fixed(let length): "\(length)"
-            case .side: side.map(String.init) ?? "S"
+            case .height: picture.map { "\($0.height)" } ?? (pictures.areSquare ? "S" : "H")
+            case .width: picture.map { "\($0.width)" } ?? (pictures.areSquare ? "S" : "W")
             }
         }
         return "[\(axes.joined(separator: ","))]"

@@ -9,8 +9,10 @@ public struct TensorContract: Sendable, Equatable {
         case batch
         /// Exactly this many.
         case fixed(Int)
-        /// Height or width of the picture, the same for all tensors of a model: `sides`.
-        case side
+        /// Height of the picture, the same for all tensors of a model.
+        case height
+        /// Width of the picture, the same for all tensors of a model.
+        case width
     }
 
     /// One tensor.
@@ -30,49 +32,56 @@ public struct TensorContract: Sendable, Equatable {
         }
 
         /// The tensor as a model file describes it.
-        public func description(side: Int = 0) -> TensorDescription {
+        ///
+        /// - Parameter picture: The size of the pictures; nil leaves their axes 0.
+        public func description(_ picture: PixelSize? = nil) -> TensorDescription {
             TensorDescription(
                 name: name,
                 shape: axes.map { axis in
                     switch axis {
                     case .batch: .batch
                     case .fixed(let length): .fixed(length)
-                    case .side: .fixed(side)
+                    case .height: .fixed(picture?.height ?? 0)
+                    case .width: .fixed(picture?.width ?? 0)
                     }
                 })
         }
     }
 
-    /// Sides that a picture may have.
-    public static let sides = 16...2048
-
     /// What the model takes.
     public let inputs: [Entry]
     /// What it gives.
     public let outputs: [Entry]
+    /// The sizes that its pictures may have.
+    public let pictures: PictureSizes
 
     /// Describes a model.
-    public init(inputs: [Entry], outputs: [Entry]) {
+    public init(inputs: [Entry], outputs: [Entry], pictures: PictureSizes = .squares) {
         self.inputs = inputs
         self.outputs = outputs
+        self.pictures = pictures
     }
 
-    /// The side of the pictures in a model's tensor with a role, as far as its shapes are fixed; nil where they are not.
-    func side(of role: TensorRole, among tensors: [TensorDescription]) -> Int? {
-        let axes = self[role].axes
-        return tensors.lazy.compactMap { tensor -> Int? in
-            guard tensor.shape.count == axes.count else { return nil }
-            var side: Int?
-            for (found, wanted) in zip(tensor.shape, axes) {
-                switch (found, wanted) {
-                case (.fixed(let length), .fixed(let wanted)) where length != wanted: return nil
-                case (.batch, .fixed): return nil
-                case (.fixed(let length), .side): side = length
-                default: break
-                }
+    /// The size of the pictures in a model's tensor with a role; nil where its shapes are not fixed.
+    func picture(of role: TensorRole, among tensors: [TensorDescription]) -> PixelSize? {
+        tensors.lazy.compactMap { Self.picture(of: $0, self[role].axes) }.first
+    }
+
+    /// The size of the pictures in a tensor that has these axes; nil for another one, or without pictures.
+    static func picture(of tensor: TensorDescription, _ axes: [Axis]) -> PixelSize? {
+        guard tensor.shape.count == axes.count else { return nil }
+        var (height, width): (Int?, Int?)
+        for (found, wanted) in zip(tensor.shape, axes) {
+            switch (found, wanted) {
+            case (.fixed(let length), .fixed(let wanted)) where length != wanted: return nil
+            case (.batch, .fixed): return nil
+            case (.fixed(let length), .height): height = length
+            case (.fixed(let length), .width): width = length
+            default: break
             }
-            return side
-        }.first
+        }
+        guard let height, let width else { return nil }
+        return PixelSize(width: width, height: height)
     }
 
     /// The tensor with a role.

@@ -2,23 +2,36 @@
 public struct Compositor: Sendable {
     private let geometry: CropGeometry
     private let composition: GeneratorFamily.Composition
+    private let mask: BlendMask?
 
     /// Makes a compositor for one geometry.
     ///
-    /// - Parameter composition: The family's way to make a part of the picture of the drawn square.
-    public init(_ geometry: CropGeometry, _ composition: GeneratorFamily.Composition = .insideBorder) {
+    /// - Parameters:
+    ///   - composition: The family's way to make a part of the picture of the drawn square.
+    ///   - mask: What is drawn, as large as the roi, where the composition is `.blended`; nil for others.
+    public init(
+        _ geometry: CropGeometry, _ composition: GeneratorFamily.Composition = .insideBorder, mask: BlendMask? = nil
+    ) {
+        precondition((composition == .blended) == (mask != nil), "a mask belongs to what is blended")
+        precondition(mask == nil || mask?.size == geometry.roi && geometry.crop == geometry.roi, "one size for all")
         self.geometry = geometry
         self.composition = composition
+        self.mask = mask
     }
 
-    /// The crop square of a frame, resized to the crop size.
+    /// The crop of a frame, resized to the crop size; where the composition is `.blended`, copied.
     ///
     /// - Parameter square: Inside the frame.
-    public func crop(_ frame: Image, at square: CropSquare) -> Image {
+    public func crop(_ frame: Image, at square: PixelArea) -> Image {
         precondition(square.fits(width: frame.width, height: frame.height), "the square lies inside the frame")
-        return CubicResize.resize(
-            frame, x: square.x, y: square.y, width: square.size, height: square.size, targetWidth: geometry.crop,
-            targetHeight: geometry.crop)
+        switch composition {
+        case .insideBorder:
+            return CubicResize.resize(
+                frame, x: square.x, y: square.y, width: square.width, height: square.height,
+                targetWidth: geometry.crop.width, targetHeight: geometry.crop.height)
+        case .blended:
+            return frame.image(of: square)
+        }
     }
 
     /// The crop without its border.
@@ -27,18 +40,34 @@ public struct Compositor: Sendable {
     public func roi(of crop: Image) -> Image {
         requireSize(geometry.crop, of: crop, "crop")
         return crop.image(
-            of: PixelArea(x: geometry.border, y: geometry.border, width: geometry.roi, height: geometry.roi))
+            of: PixelArea(
+                x: geometry.border, y: geometry.border, width: geometry.roi.width, height: geometry.roi.height))
     }
 
-    /// The roi with the mask rectangle black.
+    /// The roi with the mask black: the rectangle, or every pixel that is drawn at all.
     public func masked(_ roi: Image) -> Image {
         requireSize(geometry.roi, of: roi, "roi")
         var result = roi
-        for y in geometry.mask[1]..<geometry.mask[3] {
-            let row = y * roi.width
-            for i in (row + geometry.mask[0]) * 3..<(row + geometry.mask[2]) * 3 { result.bytes[i] = 0 }
+        if let mask {
+            for (pixel, level) in mask.levels.enumerated() where level > 0 {
+                for i in pixel * 3..<pixel * 3 + 3 { result.bytes[i] = 0 }
+            }
+        } else if let mask = geometry.mask {
+            for y in mask[1]..<mask[3] {
+                let row = y * roi.width
+                for i in (row + mask[0]) * 3..<(row + mask[2]) * 3 { result.bytes[i] = 0 }
+            }
         }
         return result
+    }
+
+    /// The part of a crop that may differ from the template.
+    ///
+    /// - Parameter square: The crop.
+    public func drawn(in square: PixelArea) -> PixelArea {
+        guard let bounds = mask?.bounds else { return square }
+        return PixelArea(
+            x: square.x + bounds.x, y: square.y + bounds.y, width: bounds.width, height: bounds.height)
     }
 
     /// The generator's image input.
@@ -46,11 +75,11 @@ public struct Compositor: Sendable {
     /// - Parameters:
     ///   - roi: The whole roi.
     ///   - masked: The masked roi.
-    /// - Returns: (6, roi, roi) row-major: B, G, R of the roi, then of the masked roi, each byte / 255.
+    /// - Returns: (6, height, width) row-major: B, G, R of the roi, then of the masked roi, each byte / 255.
     public func generatorInput(roi: Image, masked: Image) -> [Float] {
         requireSize(geometry.roi, of: roi, "roi")
         requireSize(geometry.roi, of: masked, "masked roi")
-        let plane = geometry.roi * geometry.roi
+        let plane = geometry.roi.count
         return [Float](unsafeUninitializedCapacity: 6 * plane) { target, count in
             for (base, image) in [(0, roi), (3 * plane, masked)] {
                 image.bytes.withUnsafeBufferPointer { bytes in
@@ -63,40 +92,44 @@ public struct Compositor: Sendable {
         }
     }
 
-    /// Puts the generated mouth into a frame: inside the crop's real border, resized to the square, pasted.
+    /// Puts the generated mouth into a frame: inside the crop's real border, resized to the square, pasted; or blended by the mask.
     ///
     /// - Parameters:
-    ///   - mouth: (3, roi, roi) row-major, B G R in 0…1; ×255 is truncated to a byte, as the reference does.
+    ///   - mouth: (3, height, width) row-major, B G R in 0…1; ×255 is truncated to a byte inside a border, as the
+    ///     reference does; blended with the template it is rounded.
     ///   - crop: The crop that the mouth was generated for.
     ///   - frame: The template frame.
     ///   - square: The crop square, inside the frame.
     /// - Throws: `.badData` when the mouth has another size, or holds NaN or infinity.
-    public func paste(mouth: [Float], crop: Image, into frame: Image, at square: CropSquare) throws -> Image {
+    public func paste(mouth: [Float], crop: Image, into frame: Image, at square: PixelArea) throws -> Image {
         var result = frame
         Self.place(try self.square(mouth: mouth, crop: crop, size: square.size), in: &result, at: square)
         return result
     }
 
     /// The finished crop square: the first half of `paste`.
-    func square(mouth: [Float], crop: Image, size: Int) throws -> Image {
+    func square(mouth: [Float], crop: Image, size: PixelSize) throws -> Image {
         switch composition {
         case .insideBorder:
             let whole = try fill(crop, with: mouth)
             return CubicResize.resize(
-                whole, width: whole.width, height: whole.height, targetWidth: size, targetHeight: size)
+                whole, width: whole.width, height: whole.height, targetWidth: size.width,
+                targetHeight: size.height)
+        case .blended:
+            return try blend(mouth, over: crop)
         }
     }
 
     /// Puts a finished square into a frame: the second half of `paste`.
     ///
     /// - Parameter share: How much of the square is seen, 0…1; the rest is the frame.
-    static func place(_ drawn: Image, in frame: inout Image, at square: CropSquare, share: Float = 1) {
+    static func place(_ drawn: Image, in frame: inout Image, at square: PixelArea, share: Float = 1) {
         precondition(square.fits(width: frame.width, height: frame.height), "the square lies inside the frame")
-        precondition(drawn.width == square.size && drawn.height == square.size, "the image fills the square")
-        let (length, width) = (square.size * 3, frame.width)
+        precondition(drawn.size == square.size, "the image fills the square")
+        let (length, width) = (square.width * 3, frame.width)
         frame.bytes.withUnsafeMutableBufferPointer { target in
             drawn.bytes.withUnsafeBufferPointer { source in
-                for y in 0..<square.size {
+                for y in 0..<square.height {
                     let to = ((square.y + y) * width + square.x) * 3
                     if share == 1 {
                         for i in 0..<length { target[to + i] = source[y * length + i] }
@@ -113,24 +146,18 @@ public struct Compositor: Sendable {
 
     /// The crop with the generated mouth inside its border.
     func fill(_ crop: Image, with mouth: [Float]) throws -> Image {
-        let (side, border) = (geometry.roi, geometry.border)
-        let plane = side * side
+        let (size, border) = (geometry.roi, geometry.border)
+        let plane = size.count
         requireSize(geometry.crop, of: crop, "crop")
-        guard mouth.count == 3 * plane else {
-            throw VisemeError(
-                .badData,
-                "The generator's output has \(mouth.count) values, expected \(3 * plane) (3×\(side)×\(side)).",
-                hint: "The pack's geometry and its generator belong to different model variants.")
-        }
-        try mouth.requireFinite("The generator's output")
+        try requireMouth(mouth)
         var whole = crop
         whole.bytes.withUnsafeMutableBufferPointer { target in
             mouth.withUnsafeBufferPointer { mouth in
-                for y in 0..<side {
+                for y in 0..<size.height {
                     let to = ((y + border) * crop.width + border) * 3
-                    for x in 0..<side {
+                    for x in 0..<size.width {
                         for c in 0..<3 {
-                            let level = min(255, max(0, mouth[c * plane + y * side + x] * 255))
+                            let level = min(255, max(0, mouth[c * plane + y * size.width + x] * 255))
                             target[to + x * 3 + c] = UInt8(level)
                         }
                     }
@@ -140,11 +167,46 @@ public struct Compositor: Sendable {
         return whole
     }
 
+    /// The crop with the generated mouth over it: template + (drawn − template)·mask, rounded.
+    ///
+    /// Where the mask is 0 the template's byte stays as it is.
+    private func blend(_ mouth: [Float], over crop: Image) throws -> Image {
+        guard let mask else { preconditionFailure("a mask belongs to what is blended") }
+        requireSize(geometry.crop, of: crop, "crop")
+        try requireMouth(mouth)
+        let (bounds, width, plane) = (mask.bounds, crop.width, crop.size.count)
+        var whole = crop
+        whole.bytes.withUnsafeMutableBufferPointer { target in
+            for y in bounds.y..<bounds.y + bounds.height {
+                for pixel in y * width + bounds.x..<y * width + bounds.x + bounds.width where mask.levels[pixel] > 0 {
+                    let share = Float(mask.levels[pixel]) / 255
+                    for c in 0..<3 {
+                        let template = Float(target[pixel * 3 + c])
+                        let drawn = min(255, max(0, mouth[c * plane + pixel] * 255))
+                        target[pixel * 3 + c] = UInt8(template + (drawn - template) * share + 0.5)
+                    }
+                }
+            }
+        }
+        return whole
+    }
+
+    private func requireMouth(_ mouth: [Float]) throws {
+        guard mouth.count == 3 * geometry.roi.count else {
+            throw VisemeError(
+                .badData,
+                "The generator's output has \(mouth.count) values, expected \(3 * geometry.roi.count) (3×"
+                    + "\(geometry.roi.height)×\(geometry.roi.width)).",
+                hint: "The pack's geometry and its generator belong to different model variants.")
+        }
+        try mouth.requireFinite("The generator's output")
+    }
+
     /// A caller's mistake must not read or write outside of an image.
-    private func requireSize(_ side: Int, of image: Image, _ name: String) {
+    private func requireSize(_ size: PixelSize, of image: Image, _ name: String) {
         precondition(
-            image.width == side && image.height == side,
-            "the \(name) has \(image.width)×\(image.height) pixels, the geometry says \(side)×\(side)")
+            image.size == size,
+            "the \(name) has \(image.size) pixels, the geometry says \(size)")
     }
 }
 

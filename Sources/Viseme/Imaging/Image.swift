@@ -11,6 +11,9 @@ public struct Image: Sendable, Equatable {
     /// The pixels, row-major: byte `(y * width + x) * 3` is the blue of column x in row y.
     public var bytes: [UInt8]
 
+    /// Width and height.
+    public var size: PixelSize { PixelSize(width: width, height: height) }
+
     /// Makes an image of one grey level.
     ///
     /// - Parameters:

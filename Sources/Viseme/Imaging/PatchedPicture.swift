@@ -13,8 +13,8 @@ public struct PatchedPicture: Picture {
     public let changed: PixelArea
 
     /// The area that must be drawn to change a square of a picture.
-    public static func area(of square: CropSquare, in picture: any Picture) -> PixelArea {
-        PixelArea(square).grown(by: margin, width: picture.width, height: picture.height)
+    public static func area(of square: PixelArea, in picture: any Picture) -> PixelArea {
+        square.grown(by: margin, width: picture.width, height: picture.height)
     }
 
     /// Lays a patch on a picture.
@@ -22,13 +22,13 @@ public struct PatchedPicture: Picture {
     /// - Parameters:
     ///   - patch: The pixels of `area` with the square drawn anew.
     ///   - area: `PatchedPicture.area(of: square, in: base)`.
-    ///   - square: The square.
-    public init(_ base: any Picture, patch: Image, area: PixelArea, square: CropSquare) {
+    ///   - square: The square, or the part of it that was drawn.
+    public init(_ base: any Picture, patch: Image, area: PixelArea, square: PixelArea) {
         precondition(patch.width == area.width && patch.height == area.height, "a patch covers its area")
         self.base = base
         self.patch = patch
         self.area = area
-        changed = PixelArea(square).grown(by: 0, width: base.width, height: base.height)
+        changed = square.grown(by: 0, width: base.width, height: base.height)
     }
 
     /// Width in pixels.

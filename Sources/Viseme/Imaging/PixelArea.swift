@@ -1,4 +1,4 @@
-/// A rectangle of pixels.
+/// A rectangle of pixels, such as the crop of a template frame: the part that the generator redraws.
 public struct PixelArea: Sendable, Hashable {
     /// Left edge.
     public var x: Int
@@ -14,9 +14,40 @@ public struct PixelArea: Sendable, Hashable {
         (self.x, self.y, self.width, self.height) = (x, y, width, height)
     }
 
-    /// The pixels of a crop square.
-    public init(_ square: CropSquare) {
-        self.init(x: square.x, y: square.y, width: square.size, height: square.size)
+    /// Makes a square from its upper left corner and its side.
+    public init(x: Int, y: Int, side: Int) { self.init(x: x, y: y, width: side, height: side) }
+
+    /// Makes the crop of a template frame from `[x1, y1, x2, y2]`, ends exclusive.
+    ///
+    /// - Parameter size: The only size that it may have; nil for squares of any size.
+    /// - Throws: `.badData` when the numbers are no crop of that size, or not a square of at least 8 pixels.
+    public init(corners: [Int], size: PixelSize? = nil) throws {
+        guard corners.count == 4 else {
+            throw VisemeError(.badData, "A crop square is four numbers [x1, y1, x2, y2], found \(corners.count).")
+        }
+        let (width, xOverflow) = corners[2].subtractingReportingOverflow(corners[0])
+        let (height, yOverflow) = corners[3].subtractingReportingOverflow(corners[1])
+        if let size {
+            guard !xOverflow, !yOverflow, width == size.width, height == size.height else {
+                throw VisemeError(.badData, "The crop rectangle \(corners) does not have \(size) pixels.")
+            }
+        } else {
+            guard !xOverflow, !yOverflow, width == height, width >= 8 else {
+                throw VisemeError(.badData, "The crop rectangle \(corners) is not a square of at least 8 pixels.")
+            }
+        }
+        self.init(x: corners[0], y: corners[1], width: width, height: height)
+    }
+
+    /// The rectangle as `[x1, y1, x2, y2]`, ends exclusive.
+    public var corners: [Int] { [x, y, x + width, y + height] }
+
+    /// Width and height.
+    public var size: PixelSize { PixelSize(width: width, height: height) }
+
+    /// Whether it lies inside a picture of `width` × `height` pixels.
+    public func fits(width limitX: Int, height limitY: Int) -> Bool {
+        x >= 0 && y >= 0 && width <= limitX && height <= limitY && x <= limitX - width && y <= limitY - height
     }
 
     /// The rectangle with `margin` pixels around it and its edges on even numbers, as far as a picture of this size reaches.

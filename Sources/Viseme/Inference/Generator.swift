@@ -2,15 +2,15 @@
 public protocol Generator: Sendable {
     /// The runtime.
     var runtime: RuntimeDescription { get }
-    /// Side of the image in pixels.
-    var imageSize: Int { get }
+    /// Width and height of its pictures.
+    var imageSize: PixelSize { get }
 
     /// Draws one mouth.
     ///
     /// - Parameters:
-    ///   - image: (1, 6, S, S) row-major: roi B G R, masked roi B G R, 0…1.
+    ///   - image: (1, 6, H, W) row-major: roi B G R, masked roi B G R, 0…1.
     ///   - audio: The values of the feature window, row-major.
-    /// - Returns: (1, 3, S, S) row-major, B G R in 0…1.
+    /// - Returns: (1, 3, H, W) row-major, B G R in 0…1.
     func generate(image: [Float], audio: [Float]) async throws -> [Float]
 
     /// What is kept of the template frames.

@@ -100,8 +100,8 @@ public struct GeneratorArchitecture: Sendable, Equatable {
         var sound = contract[.audio].description()
         sound.shape = [.batch] + audio.shape.map { .fixed($0) }
         return ModelGraph(
-            inputs: [contract[.image].description(side: imageSize), sound],
-            outputs: [contract[.mouth].description(side: imageSize)], nodes: nodes, weights: weights)
+            inputs: [contract[.image].description(PixelSize(square: imageSize)), sound],
+            outputs: [contract[.mouth].description(PixelSize(square: imageSize))], nodes: nodes, weights: weights)
     }
 
     /// The image branch down to the bottleneck: x1, x2, … .

@@ -1,17 +1,28 @@
 public import Viseme
 
-/// Which network of the family SyncTalk_2D a model is. A further family adds its networks here.
+/// Which network of which family a model is. A further family adds its networks here.
 public enum ModelFamily: Sendable, Equatable {
     /// Mel windows → feature rows.
     case audioEncoder
     /// Roi and feature window → mouth.
     case generator(GeneratorArchitecture)
+    /// A network of the compact family; with a picture's size for a generator. It is known by its inputs and outputs.
+    case compact(ModelRole, PixelSize?)
 
     /// What it does in the pipeline.
     public var role: ModelRole {
         switch self {
         case .audioEncoder: .audioEncoder
         case .generator: .generator
+        case .compact(let role, _): role
+        }
+    }
+
+    /// The contract that it keeps.
+    public var contract: GeneratorFamily {
+        switch self {
+        case .audioEncoder, .generator: .syncTalk2D
+        case .compact: .compact
         }
     }
 
@@ -21,7 +32,31 @@ public enum ModelFamily: Sendable, Equatable {
         case .audioEncoder: "audio encoder, (B,1,80,16) → (B,512)"
         case .generator(let generator):
             "generator, \(generator.audio.rawValue) audio \(generator.audio.shape), \(generator.widthName) width \(generator.channels), \(generator.imageSize) px"
+        case .compact(.audioEncoder, _): "compact audio encoder, (B,80,8) → (B,96)"
+        case .compact(.generator, let size): "compact generator, \(size.map { "\($0)" } ?? "?") px"
         }
+    }
+
+    /// The compact network whose inputs and outputs these are, or nil.
+    init?(compact inputs: [TensorDescription], _ outputs: [TensorDescription]) {
+        for role in ModelRole.allCases {
+            let contract = GeneratorFamily.compact.contract(of: role)
+            guard inputs.count == contract.inputs.count, outputs.count == contract.outputs.count else { continue }
+            let model = ModelDescription(role: role, file: "", sha256: "", inputs: inputs, outputs: outputs)
+            // What does not fit is another network.
+            if let tensors = try? TensorBinding(contract, inputs: inputs, outputs: outputs, of: model) {
+                self = .compact(role, tensors.picture)
+                return
+            }
+        }
+        return nil
+    }
+
+    /// Compact networks run as they were exported: none is built or rebuilt here.
+    var exportedOnly: VisemeError {
+        VisemeError(
+            .unsupported, "A \(text) is not converted or compared layer by layer.",
+            hint: "Its ONNX files come from torch.onnx.export: see docs/models.md.")
     }
 
     /// The family of a state dict, or nil.
@@ -41,6 +76,7 @@ public enum ModelFamily: Sendable, Equatable {
         switch self {
         case .audioEncoder: return try AudioEncoderArchitecture.graph(&network)
         case .generator(let architecture): return try architecture.graph(&network)
+        case .compact: throw exportedOnly
         }
     }
 
@@ -63,6 +99,7 @@ public enum ModelFamily: Sendable, Equatable {
         switch self {
         case .audioEncoder: return try AudioEncoderArchitecture.graph(&network)
         case .generator(let architecture): return try architecture.graph(&network)
+        case .compact: throw exportedOnly
         }
     }
 

@@ -126,6 +126,7 @@ extension OpenedModel {
     /// - Throws: what kept it from being read, or that it is none of this family.
     public func network() throws -> (graph: ModelGraph, family: ModelFamily) {
         if let problem { throw problem }
+        if let family, graph == nil { throw family.exportedOnly }
         guard let graph, let family else {
             throw VisemeError(
                 .unsupported,

@@ -8,34 +8,46 @@ public struct ProbeInputs: Sendable {
     /// Values of every input, in the graph's order, for a batch of one.
     public var values: [[Float]]
 
-    /// Inputs for a network of this family.
+    /// Inputs for a network.
     ///
     /// The encoder gets noise in the mel's range, digital silence and windows of a synthetic voice. The generator gets
     /// smooth pictures with the mask of its geometry, with feature windows like a trained encoder's and with silent ones.
-    public static func all(for graph: ModelGraph, family: ModelFamily) -> [ProbeInputs] {
+    ///
+    /// - Parameter graph: Whose inputs' order is wanted; nil for the contract's.
+    public static func all(for graph: ModelGraph?, family: ModelFamily) -> [ProbeInputs] {
         switch family {
-        case .audioEncoder:
-            let contract = GeneratorFamily.syncTalk2D
-            let (speech, size) = (speechMelWindows(), contract.melWindowSize)
-            var probes = [
-                ProbeInputs(name: "seeded noise", values: [noise(size, seed: 1).map { $0 * 6 + contract.mel.silence }]),
-                ProbeInputs(name: "digital silence", values: [contract.silentMelWindow]),
-            ]
-            for index in [7, 15, 25] where (index + 1) * size <= speech.count {
-                probes.append(
-                    ProbeInputs(
-                        name: "speech, window \(index)", values: [Array(speech[index * size..<(index + 1) * size])]))
-            }
-            return probes
+        case .audioEncoder, .compact(.audioEncoder, _): return sounds(family.contract)
         case .generator(let generator):
-            let count = generator.audio.shape.reduce(1, *)
-            // A trained encoder's rows: 55 % zeros, the rest up to about 4.
-            let rows = noise(count, seed: 3).map { $0 < 0.55 ? 0 : ($0 - 0.55) * 6 }
-            let sounds = [("seeded rows", rows), ("rows of zeros", [Float](repeating: 0, count: count))]
-            return sounds.map { name, sound in
-                let image = picture(generator.imageSize)
-                return ProbeInputs(name: name, values: graph.isImageFirst ? [image, sound] : [sound, image])
-            }
+            let image = picture(PixelSize(square: generator.imageSize))
+            return pictures(image, generator.audio.shape.reduce(1, *), imageFirst: graph?.isImageFirst ?? true)
+        case .compact(.generator, let size):
+            return pictures(
+                picture(size ?? family.contract.geometry.roi), family.contract.featureWindow.count, imageFirst: true)
+        }
+    }
+
+    /// Mel windows for the audio encoder of a family.
+    static func sounds(_ family: GeneratorFamily) -> [ProbeInputs] {
+        let (speech, size) = (speechMelWindows(family), family.melWindowSize)
+        var probes = [
+            ProbeInputs(name: "seeded noise", values: [noise(size, seed: 1).map { $0 * 6 + family.mel.silence }]),
+            ProbeInputs(name: "digital silence", values: [family.silentMelWindow]),
+        ]
+        for index in [7, 15, 25] where (index + 1) * size <= speech.count {
+            probes.append(
+                ProbeInputs(
+                    name: "speech, window \(index)", values: [Array(speech[index * size..<(index + 1) * size])]))
+        }
+        return probes
+    }
+
+    /// A picture with two sounds of `count` values.
+    private static func pictures(_ image: [Float], _ count: Int, imageFirst: Bool) -> [ProbeInputs] {
+        // A trained encoder's rows: 55 % zeros, the rest up to about 4.
+        let rows = noise(count, seed: 3).map { $0 < 0.55 ? 0 : ($0 - 0.55) * 6 }
+        let sounds = [("seeded rows", rows), ("rows of zeros", [Float](repeating: 0, count: count))]
+        return sounds.map { name, sound in
+            ProbeInputs(name: name, values: imageFirst ? [image, sound] : [sound, image])
         }
     }
 
@@ -48,11 +60,11 @@ public struct ProbeInputs: Sendable {
         }
     }
 
-    /// Smooth colours with the lower planes masked as the contract's §2 says: (6, S, S).
-    static func picture(_ side: Int) -> [Float] {
-        let mask = GeneratorFamily.syncTalk2D.geometry(roi: side)?.mask ?? [0, 0, 0, 0]
-        return (0..<6 * side * side).map { i in
-            let (plane, y, x) = (i / (side * side), i / side % side, i % side)
+    /// Smooth colours with the lower planes masked as the contract's §2 says: (6, H, W).
+    static func picture(_ size: PixelSize) -> [Float] {
+        let mask = GeneratorFamily.syncTalk2D.geometry(roi: size)?.mask ?? [0, 0, 0, 0]
+        return (0..<6 * size.count).map { i in
+            let (plane, y, x) = (i / size.count, i / size.width % size.height, i % size.width)
             if plane >= 3, x >= mask[0], x < mask[2], y >= mask[1], y < mask[3] { return 0 }
             let wave =
                 sin(Float(x) * 0.05 + Float(plane % 3)) * cos(Float(y) * 0.04) + 0.4 * sin(Float(x + 2 * y) * 0.21)

@@ -83,7 +83,7 @@ private struct TranslatedAudioEncoder: AudioEncoder {
 private struct TranslatedGenerator: Generator {
     let generator: any Generator
     var runtime: RuntimeDescription { generator.runtime.translated }
-    var imageSize: Int { generator.imageSize }
+    var imageSize: PixelSize { generator.imageSize }
     var keeping: TemplateKeeping { generator.keeping }
 
     func prepare(_ image: () throws -> [Float], kept: [Tensor]?) async throws -> TemplateFeatures {

@@ -85,14 +85,9 @@ public struct Doctor: Sendable {
                 report.bad(.contract, "\(problem)")
                 return report
             }
-            let (graph, family) = try model.network()
-            report.good(.contract, family.text)
-            Self.weights(model, &report)
-            let folded = graph.folded()
-            let probes = ProbeInputs.all(for: folded, family: family)
-            let answers = try await folded.outputs(of: probes, runner: runner).map { $0[0] }
+            let (family, answers) = try await answers(of: model, &report)
             report.good(.runtime, "runs in ONNX Runtime")
-            switch family {
+            switch family.role {
             case .audioEncoder: PackProbes.encoder(speech: Array(answers[2...].joined()), silence: answers[1], &report)
             case .generator: PackProbes.generator(speech: answers[0], silence: answers[1], &report)
             }
@@ -104,6 +99,37 @@ public struct Doctor: Sendable {
             report.bad(.files, "\(error)")
         }
         return report
+    }
+
+    /// What a model makes of the probes.
+    private func answers(
+        of model: OpenedModel, _ report: inout DoctorReport
+    ) async throws -> (ModelFamily, [[Float]]) {
+        guard let family = model.family, model.graph == nil else {
+            let (graph, family) = try model.network()
+            report.good(.contract, family.text)
+            Self.weights(model, &report)
+            let folded = graph.folded()
+            let probes = ProbeInputs.all(for: folded, family: family)
+            return (family, try await folded.outputs(of: probes, runner: runner).map { $0[0] })
+        }
+        // As it was exported.
+        report.good(.contract, family.text)
+        Self.weights(model, &report)
+        let contract = family.contract.contract(of: family.role)
+        let description = ModelDescription(
+            role: family.role, file: model.url.lastPathComponent, sha256: model.sha256, inputs: model.inputs,
+            outputs: model.outputs)
+        let tensors = try TensorBinding(contract, inputs: model.inputs, outputs: model.outputs, of: description)
+        let loaded = try await runner.graph(
+            ONNXReader.selfContained(at: model.url), name: description.file, threads: 1, optimised: true)
+        var answers: [[Float]] = []
+        for probe in ProbeInputs.all(for: nil, family: family) {
+            let inputs = zip(contract.inputs, probe.values).map { Tensor(tensors.slot($0.role), .float32($1)) }
+            let made = try await loaded.run(inputs, outputs: contract.outputs.map { tensors.slot($0.role) })
+            answers.append(made.first?.floats ?? [])
+        }
+        return (family, answers)
     }
 
     private func files(_ avatar: Avatar, _ report: inout DoctorReport) async {
@@ -200,7 +226,8 @@ public struct Doctor: Sendable {
 
     /// Names the tensors whose elements are not all numbers.
     private static func finite(_ model: OpenedModel, _ report: inout DoctorReport) -> Bool {
-        let tensors = model.graph.map { Array($0.weights.values) } ?? model.state?.tensors ?? []
+        let tensors =
+            model.graph.map { Array($0.weights.values) } ?? model.state?.tensors ?? model.looseLayers.map(\.weight)
         let broken = tensors.map { ($0.name, $0.floats().count { !$0.isFinite }) }.filter { $0.1 > 0 }
         for (name, count) in broken.sorted(by: { $0.0 < $1.0 }) {
             report.bad(

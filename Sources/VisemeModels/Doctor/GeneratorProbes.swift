@@ -4,7 +4,7 @@ import Viseme
 extension PackProbes {
     /// Drives the generator with speech and silence on one picture: mask, colours, mouth, paste.
     func mouths(_ picture: TemplatePicture, _ sounds: ProbeSounds, _ report: inout DoctorReport) async throws {
-        let compositor = Compositor(avatar.manifest.geometry, avatar.family.composition)
+        let compositor = avatar.compositor
         readyMade(picture, compositor, &report)
         let input = compositor.generatorInput(roi: picture.roi, masked: picture.masked)
         let mouth = try await generator.generate(image: input, audio: sounds.speech)
@@ -85,7 +85,16 @@ extension PackProbes {
     /// The generator's golden answer proves the mask. Without one, a mask that no training used is an error, and one that other
     /// packages use is left alone.
     private func mask(_ answer: GoldenAnswer, _ report: inout DoctorReport) {
-        let mask = avatar.manifest.geometry.mask
+        guard let mask = avatar.manifest.geometry.mask else {
+            // A picture: its hash was compared when the pack was opened.
+            let bounds = avatar.mask?.bounds.corners ?? []
+            if answer == .equal {
+                report.good(.crop, "the mask, drawn inside \(bounds): the generator's golden answer belongs to it")
+            } else {
+                report.good(.crop, "the mask, drawn inside \(bounds)")
+            }
+            return
+        }
         let training = avatar.family.geometry(roi: avatar.manifest.geometry.roi)?.mask
         if answer == .equal {
             report.good(.crop, "the mask \(mask): the generator's golden answer belongs to it")
@@ -119,11 +128,11 @@ extension PackProbes {
             return report.bad(
                 .colour, "the generator gives its golden answer with red and blue exchanged, and only so", advice)
         }
-        let side = avatar.manifest.geometry.roi
-        let answered = try await generator.generate(image: Planes.exchanged(input, side: side), audio: silence)
-        let original = Array(input[..<(3 * side * side)])
+        let size = avatar.manifest.geometry.roi
+        let answered = try await generator.generate(image: Planes.exchanged(input, size: size), audio: silence)
+        let original = Array(input[..<(3 * size.count)])
         let asIs = TensorDifference("as declared", original, quiet).mean
-        let exchanged = TensorDifference("exchanged", original, Planes.exchanged(answered, side: side)).mean
+        let exchanged = TensorDifference("exchanged", original, Planes.exchanged(answered, size: size)).mean
         // 0.1: what hardly resembles the input in either order is no evidence for one of them.
         if exchanged < 0.6 * asIs, exchanged < 0.1 {
             report.bad(

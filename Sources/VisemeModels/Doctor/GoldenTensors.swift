@@ -43,8 +43,8 @@ extension PackProbes {
                 TensorDifference("", expected, values).maximum <= golden.tolerance
             }
             let exchanged = try await network.answer(exchangingColours: true)
-            if isGolden(Planes.exchanged(exchanged, side: network.geometry.roi)) { return .exchangedColours }
-            if let training = avatar.family.geometry(roi: avatar.manifest.geometry.roi) {
+            if isGolden(Planes.exchanged(exchanged, size: network.geometry.roi)) { return .exchangedColours }
+            if let training = avatar.family.geometry(roi: avatar.manifest.geometry.roi), training.mask != nil {
                 network.geometry.mask = training.mask
                 if isGolden(try await network.answer()) { return .otherMask }
             }
@@ -64,13 +64,14 @@ private struct GoldenNetwork {
     let generator: any Generator
     let family: GeneratorFamily
     var geometry: CropGeometry
+    let mask: BlendMask?
 
     init(
         _ golden: AvatarManifest.Golden, of avatar: Avatar, encoder: any AudioEncoder, generator: any Generator
     ) throws {
         role = golden.role
         family = avatar.family
-        geometry = avatar.manifest.geometry
+        (geometry, mask) = (avatar.manifest.geometry, avatar.mask)
         (self.encoder, self.generator) = (encoder, generator)
         let wanted = role == .generator ? 2 : 1
         guard golden.inputs.count == wanted else {
@@ -81,7 +82,7 @@ private struct GoldenNetwork {
         }
         first = try Data(contentsOf: avatar.member(golden.inputs[0]))
         audio = try FeatureDump(at: avatar.member(golden.inputs[wanted - 1])).values
-        let side = geometry.roi
+        let size = geometry.roi
         switch role {
         case .audioEncoder:
             guard !audio.isEmpty, audio.count % family.melWindowSize == 0 else {
@@ -90,11 +91,12 @@ private struct GoldenNetwork {
                     "'\(golden.inputs[0])' has \(audio.count) values, expected mel windows of \(family.melWindowSize).")
             }
         case .generator:
-            guard first.count == side * side * 3, audio.count == family.featureWindow.count else {
+            guard first.count == size.count * 3, audio.count == family.featureWindow.count else {
                 throw VisemeError(
                     .badData,
                     "The generator's golden inputs have \(first.count) bytes and \(audio.count) values, expected a roi of "
-                        + "\(side)×\(side)×3 bytes and a feature window of \(family.featureWindow.count) values.")
+                        + "\(size.height)×\(size.width)×3 bytes and a feature window of \(family.featureWindow.count) values."
+                )
             }
         }
     }
@@ -103,19 +105,19 @@ private struct GoldenNetwork {
         guard role == .generator else {
             return try await encoder.encode(audio, count: audio.count / family.melWindowSize)
         }
-        let roi = Image(width: geometry.roi, height: geometry.roi, bytes: [UInt8](first))
-        let compositor = Compositor(geometry, family.composition)
+        let roi = Image(width: geometry.roi.width, height: geometry.roi.height, bytes: [UInt8](first))
+        let compositor = Compositor(geometry, family.composition, mask: mask)
         let image = compositor.generatorInput(roi: roi, masked: compositor.masked(roi))
         return try await generator.generate(
-            image: exchangingColours ? Planes.exchanged(image, side: geometry.roi) : image, audio: audio)
+            image: exchangingColours ? Planes.exchanged(image, size: geometry.roi) : image, audio: audio)
     }
 }
 
 /// Pictures as the generator has them: planes of blue, green and red.
 enum Planes {
-    /// Blue and red exchanged, in every three planes of `side` × `side`.
-    static func exchanged(_ planes: [Float], side: Int) -> [Float] {
-        let plane = side * side
+    /// Blue and red exchanged, in every three planes of a size.
+    static func exchanged(_ planes: [Float], size: PixelSize) -> [Float] {
+        let plane = size.count
         var result: [Float] = []
         result.reserveCapacity(planes.count)
         for start in stride(from: 0, to: planes.count / plane, by: 3) {

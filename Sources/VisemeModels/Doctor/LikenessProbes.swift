@@ -22,6 +22,7 @@ extension PackProbes {
     func likeness(_ compositor: Compositor, _ sounds: ProbeSounds, _ report: inout DoctorReport) async throws {
         var seams: [SeamMeasure] = []
         var differences: [Double] = []
+        var changed = 0
         for index in Set((0..<4).map { $0 * avatar.manifest.frames / 4 }).sorted() {
             let picture = try await TemplatePicture(index, of: avatar, media: media)
             let input = compositor.generatorInput(roi: picture.roi, masked: picture.masked)
@@ -29,11 +30,17 @@ extension PackProbes {
                 let mouth = try await generator.generate(image: input, audio: sound)
                 let pasted = try compositor.paste(
                     mouth: mouth, crop: picture.crop, into: picture.frame, at: picture.square)
-                seams.append(SeamMeasure(pasted, picture, avatar.manifest.geometry))
-                differences.append(Self.difference(mouth, picture.roi))
+                if let mask = avatar.mask {
+                    seams.append(SeamMeasure(pasted, picture, mask))
+                    changed += mask.changes(outside: picture.square, pasted, picture.frame)
+                } else {
+                    seams.append(SeamMeasure(pasted, picture, avatar.manifest.geometry))
+                    differences.append(Self.difference(mouth, picture.roi))
+                }
             }
         }
         seam(seams, &report)
+        guard avatar.mask == nil else { return outside(changed, &report) }
         identity(differences.reduce(0, +) / Double(max(1, differences.count)), &report)
     }
 
@@ -56,6 +63,15 @@ extension PackProbes {
         }
     }
 
+    /// Nothing outside the mask is drawn.
+    private func outside(_ changed: Int, _ report: inout DoctorReport) {
+        if changed == 0 {
+            report.good(.identity, "outside the mask every byte is the template's")
+        } else {
+            report.bad(.identity, "\(changed) bytes outside the mask are not the template's")
+        }
+    }
+
     private func identity(_ difference: Double, _ report: inout DoctorReport) {
         let figures =
             "outside the mouth the picture changes by \(TensorDifference.text(difference)) grey levels, expected at most "
@@ -73,7 +89,7 @@ extension PackProbes {
     /// Mean difference in grey levels between a drawn roi and the real one, in the upper two fifths and the strips beside the
     /// jaw: what a mouth does not move.
     static func difference(_ mouth: [Float], _ roi: Image) -> Double {
-        let (side, plane) = (roi.width, roi.width * roi.width)
+        let (side, plane) = (roi.width, roi.size.count)
         let (upper, strip) = (side * 2 / 5, side * 24 / 320)
         var (sum, count) = (0.0, 0)
         for y in 0..<side {
@@ -84,46 +100,6 @@ extension PackProbes {
                 }
                 count += 3
             }
-        }
-        return sum / Double(max(1, count))
-    }
-}
-
-/// The step across the border of a pasted square, and that of the template at the same place.
-struct SeamMeasure {
-    /// Mean step in grey levels of the pasted picture.
-    let pasted: Double
-    /// That of the template.
-    let template: Double
-    /// How much larger the first one is, with the floor added to both.
-    var ratio: Double { (pasted + LikenessLimits.floor) / (template + LikenessLimits.floor) }
-
-    init(_ pasted: Image, _ picture: TemplatePicture, _ geometry: CropGeometry) {
-        // The paste's own edge, and the edge of the generated part inside the crop's border.
-        let inner = max(1, picture.square.size * geometry.border / geometry.crop)
-        let steps = [0, inner, inner + 1].map { offset in
-            (Self.step(pasted, picture.square, offset), Self.step(picture.frame, picture.square, offset))
-        }
-        (self.pasted, template) = steps.max { $0.0 - $0.1 < $1.0 - $1.1 } ?? (0, 0)
-    }
-
-    /// Mean difference of neighbouring pixels across the square's four sides, `offset` pixels inside.
-    private static func step(_ image: Image, _ square: CropSquare, _ offset: Int) -> Double {
-        var (sum, count) = (0.0, 0)
-        func add(_ x1: Int, _ y1: Int, _ x2: Int, _ y2: Int) {
-            // A square may touch the picture's edge, where there is nothing on the other side.
-            guard [x1, x2].allSatisfy((0..<image.width).contains), [y1, y2].allSatisfy((0..<image.height).contains)
-            else { return }
-            let (one, two) = ((y1 * image.width + x1) * 3, (y2 * image.width + x2) * 3)
-            for c in 0..<3 { sum += Double(abs(Int(image.bytes[one + c]) - Int(image.bytes[two + c]))) }
-            count += 3
-        }
-        let (right, bottom) = (square.x + square.size - offset, square.y + square.size - offset)
-        for i in 0..<square.size {
-            add(square.x + offset - 1, square.y + i, square.x + offset, square.y + i)
-            add(right, square.y + i, right - 1, square.y + i)
-            add(square.x + i, square.y + offset - 1, square.x + i, square.y + offset)
-            add(square.x + i, bottom, square.x + i, bottom - 1)
         }
         return sum / Double(max(1, count))
     }

@@ -184,7 +184,7 @@ struct PackProbes {
 /// One frame of a pack's template as the generator and the paste see it.
 struct TemplatePicture {
     let frame: Image
-    let square: CropSquare
+    let square: PixelArea
     let crop: Image
     let roi: Image
     let masked: Image
@@ -193,7 +193,7 @@ struct TemplatePicture {
         func image(_ path: String) async throws -> Image {
             try await media.template(at: try avatar.member(path), memory: 0).frame(at: index).image()
         }
-        let compositor = Compositor(avatar.manifest.geometry, avatar.family.composition)
+        let compositor = avatar.compositor
         frame = try await image(avatar.manifest.template)
         square = avatar.square(ofTemplateFrame: index)
         let precut = avatar.manifest.precut

@@ -56,13 +56,14 @@ public struct ModelReport: Sendable, Codable {
         sha256 = model.sha256
         family = model.family?.text
         problem = model.problem.map { "\($0)" }
-        inputs = model.graph?.inputs.map { "\($0.name) \($0.shapeText)" } ?? []
-        outputs = model.graph?.outputs.map { "\($0.name) \($0.shapeText)" } ?? []
+        inputs = model.inputs.map { "\($0.name) \($0.shapeText)" }
+        outputs = model.outputs.map { "\($0.name) \($0.shapeText)" }
         operations = model.operations
         if operations.isEmpty, let graph = model.graph {
             operations = Dictionary(grouping: graph.nodes, by: \.operation.label).mapValues(\.count)
         }
-        let tensors = model.state?.tensors ?? model.graph.map { Array($0.weights.values) } ?? []
+        let tensors =
+            model.state?.tensors ?? model.graph.map { Array($0.weights.values) } ?? model.looseLayers.map(\.weight)
         parameters = tensors.filter {
             $0.type.isFloatingPoint && !$0.name.hasSuffix("running_mean") && !$0.name.hasSuffix("running_var")
         }

@@ -33,8 +33,10 @@ public struct OpenedModel: Sendable {
     public let metadata: [String: String]
     /// What is odd about the file although it can be read.
     public let remarks: [String]
+    /// Its inputs and outputs; none of a checkpoint that is not read.
+    public let inputs, outputs: [TensorDescription]
     /// What looks like layers in an ONNX file that is not read as a graph.
-    private let looseLayers: [LayerWeights]
+    let looseLayers: [LayerWeights]
 
     /// Opens a file and tells by its content what it is.
     ///
@@ -60,6 +62,7 @@ public struct OpenedModel: Sendable {
             metadata = program.metadata
             remarks = package.remarks + program.remarks
             (family, graph, problem) = try Self.recognise { try program.graph() }
+            (inputs, outputs) = (graph?.inputs ?? [], graph?.outputs ?? [])
             looseLayers = []
             return
         }
@@ -84,6 +87,7 @@ public struct OpenedModel: Sendable {
             operations = [:]
             remarks = state.remarks
             (family, graph, problem) = Self.checkpoint(state, audio: audio)
+            (inputs, outputs) = (graph?.inputs ?? [], graph?.outputs ?? [])
             looseLayers = []
         case .onnx, .coreML:
             var model = try ONNXReader.model(data, name: name)
@@ -96,8 +100,13 @@ public struct OpenedModel: Sendable {
                 + (operations["QuantizeLinear"] == nil
                     ? []
                     : ["in int8: what is compared and probed here are its weights, with Float32 between the layers"])
-            (family, graph, problem) = try Self.recognise { try ONNXReader.graph(model) }
+            let (known, read, unread) = try Self.recognise { try ONNXReader.graph(model) }
+            graph = read
             looseLayers = graph == nil ? try LayerWeights.layers(of: model) : []
+            (inputs, outputs) = read.map { ($0.inputs, $0.outputs) } ?? ONNXReader.interface(model)
+            let compact = read == nil ? ModelFamily(compact: inputs, outputs) : nil
+            family = known ?? compact
+            problem = compact == nil ? unread : nil
         }
     }
 

@@ -50,6 +50,14 @@ public enum ONNXReader {
         return graph
     }
 
+    /// The inputs and outputs, none where their shapes are not stated.
+    static func interface(_ model: Onnx_ModelProto) -> ([TensorDescription], [TensorDescription]) {
+        let stored = Set(model.graph.initializer.map(\.name))
+        // Whoever asks is told by the absence.
+        let inputs = try? model.graph.input.filter { !stored.contains($0.name) }.map { try $0.tensor() }
+        return (inputs ?? [], (try? model.graph.output.map { try $0.tensor() }) ?? [])
+    }
+
     static func metadata(_ model: Onnx_ModelProto) -> [String: String] {
         var metadata = Dictionary(
             model.metadataProps.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
@@ -243,6 +251,11 @@ public enum ONNXReader {
             switch node.opType {
             case "Conv":
                 guard node.input.count >= 2 else { throw VisemeError(.badData, "\(title(node)) has no weights.") }
+                guard shapes[data]?.count == 4 else {
+                    throw VisemeError(
+                        .unsupported,
+                        "\(title(node)) is a convolution over \((shapes[data]?.count ?? 2) - 2) axes, expected 2.")
+                }
                 let inputs = try [data] + node.input[1...].filter { !$0.isEmpty }.map { try weight($0, of: node) }
                 try append(.convolution(convolution(node)), node, inputs)
             case "BatchNormalization":
@@ -258,7 +271,14 @@ public enum ONNXReader {
                     throw VisemeError(
                         .unsupported, "\(title(node)) joins along axis \(node.integer("axis") ?? 1), expected 1.")
                 }
-                try append(node.opType == "Add" ? .add : .concatenate, node, node.input.map { resolve($0) })
+                let inputs = node.input.map { resolve($0) }
+                if let stored = inputs.first(where: {
+                    shapes[$0] == nil && (initializers[$0] != nil || numbers[$0] != nil)
+                }) {
+                    throw VisemeError(
+                        .unsupported, "\(title(node)) reads the stored '\(stored)', which these networks never do.")
+                }
+                try append(node.opType == "Add" ? .add : .concatenate, node, inputs)
             case "Resize": try resize(node, data)
             case "Reshape", "Flatten", "Squeeze", "Unsqueeze":
                 let argument = node.input.count > 1 ? try number(resolve(node.input[1]))?.integers : nil

@@ -158,7 +158,7 @@ public enum ONNXWriter {
         graph.node.append(node)
     }
 
-    private static func cast(_ source: String, to target: String, type: Int) -> Onnx_NodeProto {
+    static func cast(_ source: String, to target: String, type: Int) -> Onnx_NodeProto {
         .with {
             $0.name = target + ".cast"
             $0.opType = "Cast"
@@ -234,7 +234,7 @@ public enum ONNXWriter {
     }
 
     /// - Parameter slot: How the tensor passes; nil for Float32 under its own name.
-    private static func valueInfo(_ tensor: TensorDescription, _ slot: TensorSlot? = nil) -> Onnx_ValueInfoProto {
+    static func valueInfo(_ tensor: TensorDescription, _ slot: TensorSlot? = nil) -> Onnx_ValueInfoProto {
         .with {
             $0.name = slot?.name ?? tensor.name
             $0.type.tensorType.elemType =

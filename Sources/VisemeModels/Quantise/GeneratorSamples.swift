@@ -16,7 +16,7 @@ struct GeneratorSamples {
     ///   - count: Samples for calibration; half as many of each other kind.
     init(of avatar: Avatar, featureWindows: [[Float]], media: any MediaBackend, count: Int) async throws {
         let frames = avatar.manifest.frames
-        let compositor = Compositor(avatar.manifest.geometry, avatar.family.composition)
+        let compositor = avatar.compositor
         func image(_ index: Int) async throws -> [Float] {
             let picture = try await TemplatePicture(index, of: avatar, media: media)
             return compositor.generatorInput(roi: picture.roi, masked: picture.masked)

@@ -33,8 +33,17 @@ struct GeneratorSplit: Sendable {
     ///
     /// - Returns: Nil when nothing can be kept: the audio enters at the image itself, or the budget holds no tensor.
     init?(_ graph: ModelGraph, image: String, audio: String, budget: TemplateBudget) throws {
-        let shapes = try graph.shapes()
         let template = try Self.templateTensors(of: graph, image: image, audio: audio)
+        try self.init(graph, template: template, image: image, audio: audio, budget: budget)
+    }
+
+    /// Cuts a generator at given template tensors.
+    ///
+    /// - Parameter graph: All of it, or what is before the cut: then `rest` is empty.
+    init?(
+        _ graph: ModelGraph, template: [String], image: String, audio: String, budget: TemplateBudget
+    ) throws {
+        let shapes = try graph.shapes()
         guard !template.isEmpty else { return nil }
         func bytes(_ names: ArraySlice<String>) -> Int {
             names.reduce(0) { $0 + graph.passed($1, shape: shapes[$1] ?? []).byteCount }

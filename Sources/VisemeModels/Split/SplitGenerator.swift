@@ -8,7 +8,7 @@ struct SplitGenerator: Generator {
     private let deep: any LoadedGraph
     private let rest: any LoadedGraph
 
-    var imageSize: Int { parts.imageSize }
+    var imageSize: PixelSize { parts.imageSize }
     var keeping: TemplateKeeping { parts.keeping }
 
     init(_ parts: SplitParts, loader: any GraphLoader, threads: Int) async throws {

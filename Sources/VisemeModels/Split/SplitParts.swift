@@ -12,7 +12,7 @@ struct SplitParts: Sendable {
         let data: Data
     }
 
-    let imageSize: Int
+    let imageSize: PixelSize
     let keeping: TemplateKeeping
     let shallow: Part?
     let deep: Part

@@ -2,8 +2,8 @@ public import Viseme
 
 /// Splits generators where the audio enters, so that what depends on a template frame alone is done once.
 ///
-/// A file with operations that Viseme does not read goes to the backend as it is, and runs as a whole; its
-/// `keeping` says so.
+/// Of a file with operations that Viseme does not read, only what comes before the audio must be known; where it is not, the file
+/// goes to the backend as it is, and runs as a whole; its `keeping` says so.
 public struct SplittingBackend: InferenceBackend {
     /// The backend's own name.
     public var name: String { backend.name }
@@ -34,20 +34,29 @@ public struct SplittingBackend: InferenceBackend {
                 WholeGenerator(generator: try await backend.generator(file, threads: threads), reason: reason)
             }
         }
+        func split(_ parts: SplitParts?) async throws -> [any Generator] {
+            guard let parts else {
+                return try await whole(
+                    "It runs as a whole: a template tensor does not fit \(template.bytes / 1_000_000) MB.")
+            }
+            return try await concurrently(count) { try await SplitGenerator(parts, loader: backend, threads: threads) }
+        }
         let graph: ModelGraph
         do {
             graph = try ONNXReader.graph(data, name: model.description.file)
         } catch let error as VisemeError where error.code == .unsupported {
-            return try await whole("It runs as a whole: \(error.message)")
+            let parts: SplitParts?
+            do {
+                parts = try SplitParts(copying: data, model: model, budget: template)
+            } catch let error as VisemeError {
+                return try await whole("It runs as a whole: \(error.message)")
+            }
+            return try await split(parts)
         }
         // What does not fit the manifest is the backend's to refuse, in its own words.
         guard let roles = GeneratorRoles(graph, of: model.description, model.family.generator) else {
             return try await whole("It runs as a whole: its inputs and outputs are not those of a generator.")
         }
-        guard let parts = try SplitParts(of: graph, roles, model: model.description, budget: template) else {
-            return try await whole(
-                "It runs as a whole: a template tensor does not fit \(template.bytes / 1_000_000) MB.")
-        }
-        return try await concurrently(count) { try await SplitGenerator(parts, loader: backend, threads: threads) }
+        return try await split(SplitParts(of: graph, roles, model: model.description, budget: template))
     }
 }

@@ -5,7 +5,7 @@ struct WholeGenerator: Generator {
     let generator: any Generator
     let reason: String
     var runtime: RuntimeDescription { generator.runtime }
-    var imageSize: Int { generator.imageSize }
+    var imageSize: PixelSize { generator.imageSize }
     var keeping: TemplateKeeping { .nothing(because: reason) }
 
     func generate(image: [Float], audio: [Float]) async throws -> [Float] {

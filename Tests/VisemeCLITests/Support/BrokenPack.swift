@@ -111,6 +111,7 @@ extension ModelGraph {
             switch family {
             case .audioEncoder: try AudioEncoderArchitecture.graph(&network)
             case .generator(let architecture): try architecture.graph(&network)
+            case .compact: throw family.exportedOnly
             }
         for (index, node) in graph.nodes.enumerated() {
             switch node.operation {

@@ -9,9 +9,9 @@ struct TinyPack {
     let url: URL
 
     /// Copies the pack into `folder`.
-    init(in folder: URL, name: String = "tiny.avatar") throws {
+    init(in folder: URL, name: String = "tiny.avatar", of original: URL = original) throws {
         url = folder.appending(path: name)
-        try FileManager.default.copyItem(at: Self.original, to: url)
+        try FileManager.default.copyItem(at: original, to: url)
     }
 
     /// Changes a JSON file of the pack.

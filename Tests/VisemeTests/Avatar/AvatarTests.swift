@@ -111,7 +111,7 @@ struct AvatarTests {
             #expect(avatar.manifest.name == "test")
             #expect(avatar.squares.map(\.corners) == pack.defaultSquares)
             #expect((0..<10).map(avatar.templateIndex) == [1, 2, 3, 4, 3, 2, 1, 0, 1, 2])
-            #expect(avatar.square(ofTemplateFrame: 2) == CropSquare(x: 10, y: 6, size: 16))
+            #expect(avatar.square(ofTemplateFrame: 2) == PixelArea(x: 10, y: 6, side: 16))
         }
     }
 

@@ -218,7 +218,7 @@ struct EngineTests {
                 #expect(error?.message.contains(text) == true)
             }
             let error = await #expect(throws: VisemeError.self) {
-                try await fakeEngine(in: folder, backend: FakeBackend(generator: FakeGenerator(imageSize: 32)))
+                try await fakeEngine(in: folder, backend: FakeBackend(generator: FakeGenerator(side: 32)))
             }
             #expect(error?.message.contains("32-pixel") == true)
         }

@@ -25,7 +25,7 @@ struct TensorBindingTests {
     @Test("Tensors are found by role and axes, whatever their names and order")
     func roles() throws {
         let binding = try bind([audio, image], [tensor("other", [0, 7]), mouth])
-        #expect(binding.side == 320)
+        #expect(binding.picture == PixelSize(square: 320))
         #expect([binding[.image], binding[.audio], binding[.mouth]] == [image, audio, mouth])
         #expect(binding.slot(.audio) == TensorSlot("sound", [1, 32, 16, 16]))
         #expect(binding.slot(.mouth, count: 3) == TensorSlot("var_7", [3, 3, 320, 320]))

@@ -14,7 +14,7 @@ struct CompositorTests {
 
     private let compositor = Compositor(GeneratorFamily.syncTalk2D.geometry)
     private let frame = Image.picture(200, 160, seed: 77)
-    private let square = CropSquare(x: 40, y: 20, size: 120)
+    private let square = PixelArea(x: 40, y: 20, side: 120)
 
     private func worst(_ a: some Sequence<UInt8>, _ b: some Sequence<UInt8>) -> Int {
         zip(a, b).reduce(0) { max($0, abs(Int($1.0) - Int($1.1))) }
@@ -28,28 +28,28 @@ struct CompositorTests {
         }
         await #expect(processExitsWith: .failure) {
             var frame = Image(width: 100, height: 100)
-            Compositor.place(Image(width: 20, height: 20), in: &frame, at: CropSquare(x: 90, y: 90, size: 20))
+            Compositor.place(Image(width: 20, height: 20), in: &frame, at: PixelArea(x: 90, y: 90, side: 20))
         }
         await #expect(processExitsWith: .failure) {
             var frame = Image(width: 100, height: 100)
-            Compositor.place(Image(width: 10, height: 10), in: &frame, at: CropSquare(x: 0, y: 0, size: 20))
+            Compositor.place(Image(width: 10, height: 10), in: &frame, at: PixelArea(x: 0, y: 0, side: 20))
         }
         await #expect(processExitsWith: .failure) {
             _ = try Compositor(GeneratorFamily.syncTalk2D.geometry).paste(
                 mouth: [Float](repeating: 0, count: 3 * 320 * 320), crop: Image(width: 300, height: 300),
-                into: Image(width: 400, height: 400), at: CropSquare(x: 0, y: 0, size: 100))
+                into: Image(width: 400, height: 400), at: PixelArea(x: 0, y: 0, side: 100))
         }
         await #expect(processExitsWith: .success) {
             _ = try Compositor(GeneratorFamily.syncTalk2D.geometry).paste(
                 mouth: [Float](repeating: 0, count: 3 * 320 * 320), crop: Image(width: 328, height: 328),
-                into: Image(width: 400, height: 400), at: CropSquare(x: 0, y: 0, size: 100))
+                into: Image(width: 400, height: 400), at: PixelArea(x: 0, y: 0, side: 100))
         }
     }
 
     @Test("The crop is the Python reference's within one grey level")
     func crop() throws {
         let facts = try Golden.json(Facts.self, "compositor.json")
-        #expect(try CropSquare(corners: facts.square) == square)
+        #expect(try PixelArea(corners: facts.square) == square)
         let crop = compositor.crop(frame, at: square)
         let golden = [UInt8](try Golden.data("crop.bgr"))
         for (i, row) in facts.rows.enumerated() {
@@ -146,7 +146,7 @@ struct CompositorTests {
                 frame.bytes[base + 2] = UInt8(20 + y * 30 / frame.height)
             }
         }
-        let square = CropSquare(x: 17, y: 11, size: side)
+        let square = PixelArea(x: 17, y: 11, side: side)
         let crop = compositor.crop(frame, at: square)
         let input = compositor.generatorInput(
             roi: compositor.roi(of: crop), masked: compositor.masked(compositor.roi(of: crop)))
@@ -203,8 +203,8 @@ struct CropGeometryTests {
 struct CropSquareTests {
     @Test("Corners make a square and back")
     func corners() throws {
-        let square = try CropSquare(corners: [532, 210, 714, 392])
-        #expect(square == CropSquare(x: 532, y: 210, size: 182))
+        let square = try PixelArea(corners: [532, 210, 714, 392])
+        #expect(square == PixelArea(x: 532, y: 210, side: 182))
         #expect(square.corners == [532, 210, 714, 392])
     }
 
@@ -215,7 +215,7 @@ struct CropSquareTests {
             [0, .min, 8, .max],
         ])
     func refused(corners: [Int]) {
-        #expect(throws: VisemeError.self) { try CropSquare(corners: corners) }
+        #expect(throws: VisemeError.self) { try PixelArea(corners: corners) }
     }
 
     @Test(
@@ -226,6 +226,6 @@ struct CropSquareTests {
             ([0, 0, 31, 31], false), ([.max - 8, 0, .max, 8], false), ([.min, .min, .min + 8, .min + 8], false),
         ])
     func fits(corners: [Int], expected: Bool) throws {
-        #expect(try CropSquare(corners: corners).fits(width: 40, height: 30) == expected)
+        #expect(try PixelArea(corners: corners).fits(width: 40, height: 30) == expected)
     }
 }

@@ -43,7 +43,7 @@ struct CubicResizeTests {
         let image = Image.picture(side, side, seed: UInt32(side))
         #expect(CubicResize.resize(image, width: side, height: side, targetWidth: side, targetHeight: side) == image)
         var whole = Image.picture(side + 20, side + 10, seed: 9)
-        let square = CropSquare(x: 13, y: 4, size: side)
+        let square = PixelArea(x: 13, y: 4, side: side)
         for y in 0..<side {
             for i in 0..<side * 3 { whole.bytes[((y + 4) * whole.width + 13) * 3 + i] = image.bytes[y * side * 3 + i] }
         }

@@ -26,17 +26,17 @@ struct PictureTests {
         var random = SeededRandom(seed)
         let base = Image.picture(61, 47, seed: UInt32(seed))
         let size = Int.random(in: 8...30, using: &random)
-        let square = CropSquare(
+        let square = PixelArea(
             x: Int.random(in: 0...61 - size, using: &random), y: Int.random(in: 0...47 - size, using: &random),
-            size: size)
+            side: size)
         let area = PatchedPicture.area(of: square, in: base)
         var patch = base.image(of: area)
-        let place = CropSquare(x: square.x - area.x, y: square.y - area.y, size: size)
+        let place = PixelArea(x: square.x - area.x, y: square.y - area.y, side: size)
         let drawn = Image.picture(size, size, seed: UInt32(seed + 1000))
         Compositor.place(drawn, in: &patch, at: place)
         let picture = PatchedPicture(base, patch: patch, area: area, square: square)
         let whole = try picture.image()
-        #expect(whole.image(of: PixelArea(square)) == drawn)
+        #expect(whole.image(of: square) == drawn)
         for y in 0..<47 {
             for x in 0..<61 where !(square.x..<square.x + size ~= x && square.y..<square.y + size ~= y) {
                 let at = (y * 61 + x) * 3

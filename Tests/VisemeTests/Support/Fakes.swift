@@ -100,7 +100,8 @@ struct FakeEncoder: AudioEncoder {
 
 /// Lights the roi with what it hears.
 struct FakeGenerator: Generator {
-    var imageSize = 16
+    var side = 16
+    var imageSize: PixelSize { PixelSize(square: side) }
     var delay: Duration?
     var gauge: Gauge?
     /// The number of the call that fails, counted from 1.
@@ -118,13 +119,13 @@ struct FakeGenerator: Generator {
     var keeping: TemplateKeeping {
         keptFrames == 0
             ? .nothing(because: "it is a fake")
-            : TemplateKeeping(tensors: ["image"], bytesPerFrame: 6 * imageSize * imageSize * 4, frames: keptFrames)
+            : TemplateKeeping(tensors: ["image"], bytesPerFrame: 6 * side * side * 4, frames: keptFrames)
     }
 
     func prepare(_ image: () throws -> [Float], kept: [Tensor]?) async throws -> TemplateFeatures {
         if let kept { return TemplateFeatures(fresh: [], kept: kept) }
         images?.enter()
-        return TemplateFeatures(fresh: [], kept: [Tensor("image", [1, 6, imageSize, imageSize], try image())])
+        return TemplateFeatures(fresh: [], kept: [Tensor("image", [1, 6, side, side], try image())])
     }
 
     func generate(_ features: TemplateFeatures, audio: [Float]) async throws -> [Float] {
@@ -139,7 +140,7 @@ struct FakeGenerator: Generator {
         if let failsAt, let gauge, gauge.total >= failsAt {
             throw VisemeError(.badData, "the fake generator fails at call \(failsAt)")
         }
-        let roi = image.prefix(3 * imageSize * imageSize)
+        let roi = image.prefix(3 * side * side)
         guard !isIdentity else { return Array(roi) }
         var light: Float = 0
         for (i, value) in audio.enumerated() { light += value * Float(i % 7 + 1) }

@@ -16,11 +16,11 @@ extension Image {
     }
 
     /// The bytes of a square.
-    func bytes(in square: CropSquare) -> [UInt8] {
+    func bytes(in square: PixelArea) -> [UInt8] {
         var result: [UInt8] = []
-        for y in square.y..<square.y + square.size {
+        for y in square.y..<square.y + square.height {
             let start = (y * width + square.x) * 3
-            result += bytes[start..<start + square.size * 3]
+            result += bytes[start..<start + square.width * 3]
         }
         return result
     }

@@ -1,0 +1,118 @@
+import Foundation
+import SwiftProtobuf
+import Viseme
+
+/// A generator's file cut where the audio enters, node by node.
+///
+/// Of what lies behind the cut the operations need not be known: it is copied. What lies before it is read as a `ModelGraph`,
+/// which gives the shapes at the cut and what each tensor costs.
+struct CopiedSplit {
+    /// What depends on the image alone.
+    let template: ModelGraph
+    /// The tensors at the cut, in the order in which the network makes them.
+    let names: [String]
+    private let model: Onnx_ModelProto
+    private let audio: String
+
+    /// Operations that read tensors which they do not name.
+    private static let closures: Set<String> = ["If", "Loop", "Scan", "SequenceMap"]
+
+    /// Finds the cut.
+    ///
+    /// - Throws: `.unsupported` when the audio meets the image itself, or what is before the cut cannot be read.
+    init(_ model: Onnx_ModelProto, image: String, audio: String) throws {
+        let nodes = model.graph.node
+        if let node = nodes.first(where: { Self.closures.contains($0.opType) }) {
+            throw VisemeError(
+                .unsupported, "The operation '\(node.name)' (\(node.opType)) holds a graph of its own.")
+        }
+        let heard = Self.dependants(of: audio, nodes)
+        let seen = Self.dependants(of: image, nodes).subtracting(heard)
+        let read = Set(nodes.filter { $0.output.contains(where: heard.contains) }.flatMap(\.input))
+            .intersection(seen)
+        names = nodes.flatMap(\.output).filter(read.contains)
+        guard !names.isEmpty, !read.contains(image), model.graph.output.allSatisfy({ heard.contains($0.name) }) else {
+            throw VisemeError(.unsupported, "Its audio enters at the image itself.")
+        }
+        (self.model, self.audio) = (model, audio)
+        var top = Self.part(of: model, making: Set(names), from: [])
+        top.graph.input = model.graph.input.filter { $0.name == image }
+        top.graph.output = names.map { ONNXWriter.valueInfo(TensorDescription(name: $0, shape: [])) }
+        template = try ONNXReader.graph(top)
+    }
+
+    /// What lies behind the cut: its tensors come as halves.
+    func rest(_ slots: [TensorSlot]) throws -> Data {
+        var rest = Self.part(of: model, making: Set(model.graph.output.map(\.name)), from: Set(names))
+        let halves = zip(slots, names).map { slot, name in
+            ONNXWriter.valueInfo(TensorDescription(name: name, shape: slot.shape.map { .fixed($0) }), slot)
+        }
+        rest.graph.input = halves + model.graph.input.filter { $0.name == audio }
+        rest.graph.valueInfo = []
+        rest.graph.node =
+            zip(slots, names).map { ONNXWriter.cast($0.name, to: $1, type: 1) } + rest.graph.node
+        return try rest.serializedData()
+    }
+
+    /// The nodes and weights that some tensors are made from, with `given` at hand.
+    private static func part(
+        of model: Onnx_ModelProto, making wanted: Set<String>, from given: Set<String>
+    ) -> Onnx_ModelProto {
+        var needed = wanted.subtracting(given)
+        var nodes: [Onnx_NodeProto] = []
+        for node in model.graph.node.reversed() where node.output.contains(where: needed.contains) {
+            nodes.append(node)
+            needed.formUnion(Set(node.input).subtracting(given))
+        }
+        var part = model
+        part.graph.node = nodes.reversed()
+        part.graph.initializer = model.graph.initializer.filter { needed.contains($0.name) }
+        return part
+    }
+
+    private static func dependants(of name: String, _ nodes: [Onnx_NodeProto]) -> Set<String> {
+        var reached: Set<String> = [name]
+        for node in nodes where node.input.contains(where: reached.contains) { reached.formUnion(node.output) }
+        return reached
+    }
+}
+
+extension SplitParts {
+    /// Cuts a generator of whose audio side the operations are not known.
+    ///
+    /// - Returns: Nil when the budget holds no tensor.
+    /// - Throws: why it cannot be cut.
+    init?(copying data: Data, model: ModelFile, budget: TemplateBudget) throws {
+        let (description, contract) = (model.description, model.family.generator)
+        let file = try ONNXReader.model(data, name: description.file)
+        let stored = Set(file.graph.initializer.map(\.name))
+        let inputs = try file.graph.input.filter { !stored.contains($0.name) }.map { try $0.tensor() }
+        guard
+            let roles = GeneratorRoles(
+                inputs: inputs, outputs: try file.graph.output.map { try $0.tensor() }, of: description, contract)
+        else {
+            throw VisemeError(.unsupported, "Its inputs and outputs are not those of a generator.")
+        }
+        let cut = try CopiedSplit(file, image: roles.image, audio: roles.audio)
+        guard
+            let split = try GeneratorSplit(
+                cut.template, template: cut.names, image: roles.image, audio: roles.audio, budget: budget)
+        else { return nil }
+        let slots = Dictionary(
+            uniqueKeysWithValues: try cut.template.shapes().map { ($0, cut.template.passed($0, shape: $1)) })
+        func passed(_ names: [String]) -> [TensorSlot] { names.compactMap { slots[$0] } }
+        func part(_ graph: ModelGraph, _ name: String, passing: [String]) throws -> Part {
+            Part(name: "\(description.file), \(name) part", data: try ONNXWriter.data(graph, passing: Set(passing)))
+        }
+        shallow = try split.shallow.map { try part($0, "shallow", passing: split.fresh) }
+        deep = try part(split.deep, "deep", passing: split.kept)
+        rest = Part(name: "\(description.file), audio part", data: try cut.rest(passed(cut.names)))
+        imageSize = roles.imageSize
+        keeping = TemplateKeeping(tensors: split.kept, bytesPerFrame: split.keptBytes, frames: split.keptFrames)
+        let tensors = roles.tensors
+        (image, audio, mouth) = (tensors.slot(.image), tensors.slot(.audio), tensors.slot(.mouth))
+        (fresh, kept) = (passed(split.fresh), passed(split.kept))
+        bridge = try split.bridge.map { name in TensorSlot(name, try cut.template.shapes()[name] ?? []) }
+        deepReadsImage = split.deep.inputs.contains { $0.name == roles.image }
+    }
+}

@@ -1,0 +1,155 @@
+import Foundation
+import Testing
+import VisemeFFmpeg
+import VisemeModels
+import VisemeONNX
+import VisemeTestSupport
+
+@testable import Viseme
+
+/// The pack of `Tests/Fixtures/compact_pack.py`: networks of the compact layout with a few channels.
+@Suite(
+    "The whole engine on a compact pack",
+    .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
+struct CompactPackTests {
+    static let original = TinyPack.golden.appending(path: "compact.avatar")
+
+    private func runner() throws -> ONNXBackend {
+        let library: String = try #require(Repository.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
+        return try ONNXBackend(libraryPath: library)
+    }
+
+    private func engine(_ url: URL = original, memory: Int = 200_000_000) async throws -> Engine {
+        try await Engine(
+            Avatar(contentsOf: url), backend: TranslatingBackend(splitting: runner()), media: FFmpeg(),
+            judge: WeightJudge(), memory: memory)
+    }
+
+    private func frames(
+        _ engine: Engine, _ samples: [Float], chunk: Int = 16000, range: Range<Int> = 0..<Int.max
+    ) async throws -> [Frame] {
+        var result: [Frame] = []
+        for try await frame in engine.frames(for: Samples(samples, chunk: chunk), range: range) { result.append(frame) }
+        return result
+    }
+
+    private func tone(_ count: Int) -> [Float] {
+        (0..<count).map { 0.6 * sin(Float($0) * 0.09) * abs(sin(Float($0) * 0.0007)) }
+    }
+
+    /// Bytes that differ from the template, outside the mask and inside.
+    private func changes(_ image: Image, _ source: Image, _ square: PixelArea, _ mask: BlendMask) -> (Int, Int) {
+        var (outside, inside) = (0, 0)
+        for i in image.bytes.indices where image.bytes[i] != source.bytes[i] {
+            let (x, y) = (i / 3 % image.width - square.x, i / 3 / image.width - square.y)
+            let isInCrop = (0..<square.width).contains(x) && (0..<square.height).contains(y)
+            if isInCrop, mask.levels[y * square.width + x] > 0 { inside += 1 } else { outside += 1 }
+        }
+        return (outside, inside)
+    }
+
+    @Test("Outside the mask every byte is the template's; inside it something is drawn")
+    func outside() async throws {
+        let engine = try await engine()
+        let mask = try #require(engine.avatar.mask)
+        let template = try await FFmpeg().template(
+            at: Self.original.appending(path: "frames/%06d.jpg"), memory: 1 << 30)
+        let result = try await frames(engine, tone(32000))
+        #expect(result.count == 50)
+        for frame in result {
+            let source = try await template.frame(at: engine.avatar.templateIndex(ofFrame: frame.index)).image()
+            let (outside, inside) = changes(try frame.image, source, frame.square, mask)
+            #expect(outside == 0 && inside > 1000, "frame \(frame.index)")
+            #expect(frame.square.size == mask.size)
+        }
+    }
+
+    @Test("The generator is cut where the audio enters, and template frames are encoded once")
+    func keeps() async throws {
+        let engine = try await engine()
+        #expect(engine.keeping.reason == nil && engine.keeping.frames == 6 && engine.keeping.tensors.count == 4)
+        let result = try await frames(engine, tone(32000))
+        #expect(result.count { $0.origin == .keptFeatures } > 30)
+    }
+
+    @Test("The mouth follows the sound, and silence is drawn once a template frame")
+    func hears() async throws {
+        let engine = try await engine()
+        let silent = try await frames(engine, [Float](repeating: 0, count: 64000))
+        let loud = try await frames(engine, tone(64000))
+        #expect(try zip(silent, loud).count { try $0.0.image == $0.1.image } < 5)
+        #expect(silent.contains { $0.origin == .silence })
+        // 32 rows of silence: the same mouth wherever the template is the same.
+        #expect(try silent[42].image == silent[52].image)
+    }
+
+    @Test("However the samples come, the bytes are the same", arguments: [1, 333, 5000])
+    func chunks(size: Int) async throws {
+        let engine = try await engine()
+        let whole = try await frames(engine, tone(12000), chunk: 12000)
+        #expect(try await frames(engine, tone(12000), chunk: size).map { try $0.image } == whole.map { try $0.image })
+    }
+
+    @Test("A range alone equals that range of the whole")
+    func range() async throws {
+        let whole = try await frames(engine(), tone(64000))
+        let part = try await frames(engine(), tone(64000), range: 51..<64)
+        #expect(part.map(\.index) == Array(51..<64))
+        #expect(try part.map { try $0.image } == whole[51..<64].map { try $0.image })
+    }
+
+    @Test("Live frames are those of an offline render, byte for byte", arguments: [7, 640, 4001])
+    func live(size: Int) async throws {
+        let engine = try await engine()
+        let samples = tone(12000)
+        let offline = try await frames(engine, samples)
+        var settings = LiveSession.Settings()
+        settings.pace = .none
+        let session = try await LiveSession(engine, settings: settings)
+        let producer = Task {
+            for start in stride(from: 0, to: samples.count, by: size) {
+                try await session.push(Array(samples[start..<min(samples.count, start + size)]))
+            }
+            await session.end()
+        }
+        var live: [Image] = []
+        for try await unit in session.units { live.append(try #require(unit.frame).picture.image()) }
+        try await producer.value
+        #expect(try live == offline.map { try $0.image } && live.count == 19)
+    }
+
+    @Test("Features are those of the family")
+    func features() async throws {
+        let avatar = try Avatar(contentsOf: Self.original)
+        let encoder = try await runner().audioEncoder(avatar.model(.audioEncoder), threads: 1)
+        let features = try await SpeechFeatures(of: Samples(tone(6400)), family: .compact, encoder: encoder)
+        #expect(features.mel.count == 80 * 41 && features.melWindowCount == 10)
+        #expect(features.rows.count == 10 * 96)
+    }
+
+    @Test("Doctor knows the family: all but the picture of untrained networks is right")
+    func doctor() async throws {
+        let report = await Doctor(
+            backend: TranslatingBackend(splitting: try runner()), runner: try runner(), media: FFmpeg()
+        ).examine(packAt: Self.original)
+        #expect(report.guilty == .paste, "\(report.findings.map(\.message))")
+        #expect(report.findings.contains { $0.stage == .identity && $0.outcome == .good })
+        #expect(report.findings.contains { $0.stage == .crop && $0.message.contains("mask") })
+    }
+
+    @Test("A network with its first values is judged never trained", arguments: ["generator", "encoder"])
+    func fresh(name: String) throws {
+        let model = try OpenedModel(at: TinyPack.golden.appending(path: "fresh-compact-\(name).onnx"))
+        #expect(model.verdict.kind == .neverTrained, "\(model.verdict)")
+        #expect(model.problem == nil && model.family?.contract == .compact)
+        let report = ModelReport(model)
+        #expect(report.family?.contains("compact") == true && report.inputs.count == (name == "generator" ? 2 : 1))
+    }
+
+    @Test("It is not converted, and the error says where its files come from")
+    func conversion() async throws {
+        let file = Self.original.appending(path: "generator.onnx")
+        let error = #expect(throws: VisemeError.self) { try OpenedModel(at: file).network() }
+        #expect(error?.code == .unsupported && error?.hint?.contains("torch.onnx.export") == true)
+    }
+}
