@@ -61,22 +61,6 @@ def mel(wave: np.ndarray, settings: MelSettings = CONTRACT) -> np.ndarray:
     return np.clip(2 * limit * ((level + settings.range_db) / settings.range_db) - limit, -limit, limit).astype(np.float32)
 
 
-COMPACT_HOP, COMPACT_WINDOW, COMPACT_FFT = 160, 400, 512
-COMPACT_MIN_SAMPLES = 1120  # fewer would give under 8 mel columns
-
-
-def compact_mel(wave: np.ndarray) -> np.ndarray:
-    """The compact family's mel [80, T], T = 1 + floor(N / 160): a window half as long, hence 6 dB less to take away."""
-    wave = np.asarray(wave, dtype=np.float64)
-    if len(wave) < COMPACT_MIN_SAMPLES:
-        wave = np.pad(wave, (0, COMPACT_MIN_SAMPLES - len(wave)))
-    emphasised = np.append(wave[:1], wave[1:] - 0.97 * wave[:-1])
-    spectrum = librosa.stft(emphasised, n_fft=COMPACT_FFT, hop_length=COMPACT_HOP, win_length=COMPACT_WINDOW, pad_mode="constant")
-    basis = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=COMPACT_FFT, n_mels=MELS, fmin=55, fmax=7600, dtype=np.float64)
-    level = 20 * np.log10(np.maximum(1e-5, basis @ np.abs(spectrum))) - 14
-    return np.clip(8 * ((level + 100) / 100) - 4, -4, 4).astype(np.float32)
-
-
 def window_count(columns: int) -> int:
     """Encoder frames of a mel with `columns` columns: float64, in this order of operations."""
     return int((columns - 16) / 80.0 * 25.0) + 2
