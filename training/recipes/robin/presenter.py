@@ -729,6 +729,7 @@ VISEMES = {                      # jaw, width, round, close, tuck, teeth, tongue
 
 if __name__ == "__main__":
     import time
+    from pathlib import Path
 
     import cv2
 
