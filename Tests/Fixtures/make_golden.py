@@ -10,6 +10,7 @@ face: sounds are sums of harmonics and noise, pictures are gradients, noise and 
 import hashlib
 import json
 import shutil
+import sys
 import wave
 from pathlib import Path
 

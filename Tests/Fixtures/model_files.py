@@ -10,9 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import os
 import shutil
-import sys
 import uuid
 import warnings
 from pathlib import Path

@@ -167,7 +167,7 @@ def compare(pack: Path, viseme: Path, audios, use_onnx: bool) -> bool:
             subprocess.run([viseme, "features", audio, "-o", folder / "features", "--avatar", pack], check=True, capture_output=True)
             span = f"{frames.start}:{frames.stop}"
             subprocess.run(
-                [viseme, "render", "--avatar", pack, "--audio", audio, "-o", folder / "images", "--range", span], check=True, capture_output=True)
+                [viseme, "render", "--avatar", pack, "--audio", audio, "-o", folder / "images", "--range", span, "--format", "png"], check=True, capture_output=True)
             ours = np.load(folder / "features" / "features.npy")
             images = sorted((folder / "images").glob("*.png"))
             assert len(images) == len(results), (len(images), len(results))

@@ -65,5 +65,5 @@ def recording(wave: np.ndarray, aperture: np.ndarray) -> dict[str, float]:
         run = 0
     shut = aperture < 0.1 * np.percentile(aperture, 98)
     return {"loudness r": max(correlation(np.roll(aperture, -lag), loud) for lag in (-1, 0, 1)),
-            "closed in pauses": float(shut[core].mean()), "pause frames": int(core.sum()),
+            "closed in pauses": float(shut[core].mean()) if core.any() else float("nan"), "pause frames": int(core.sum()),
             "closed when loud": float(shut[loud > np.percentile(loud, 75)].mean())}
