@@ -110,6 +110,8 @@ class Painter(nn.Module):
         self.merge = nn.ModuleList([nn.Sequential(nn.Conv2d(2 * c[i], c[i], 1, bias=False), nn.BatchNorm2d(c[i])) for i in (2, 1, 0)])
         self.decoder = nn.ModuleList([nn.Sequential(*[Block(c[i]) for _ in range(depth[i] + (i == 0))]) for i in (2, 1, 0)])
         self.out = nn.Conv2d(c[0], 64, 3, 1, 1)
+        # The first three planes as a convolution: what cuts and translates generators knows those, and no slices of pictures.
+        self.register_buffer("first", torch.eye(3, 6)[..., None, None], persistent=False)
 
     def template(self, image: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """What depends on the template alone."""
@@ -136,7 +138,7 @@ class Painter(nn.Module):
         return template + (colour - template) * share
 
     def forward(self, image: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
-        return self.draw(*self.template(image), code, image[:, :3])
+        return self.draw(*self.template(image), code, F.conv2d(image, self.first))
 
 
 def describe(m: torch.Tensor) -> torch.Tensor:
