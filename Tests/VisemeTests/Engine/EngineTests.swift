@@ -220,7 +220,7 @@ struct EngineTests {
             let error = await #expect(throws: VisemeError.self) {
                 try await fakeEngine(in: folder, backend: FakeBackend(generator: FakeGenerator(side: 32)))
             }
-            #expect(error?.message.contains("32-pixel") == true)
+            #expect(error?.message.contains("32×32") == true)
         }
     }
 
