@@ -24,7 +24,7 @@ struct AACEncoder: ~Copyable {
     private var encoded: Int64 = 0
 
     /// Opens an encoder for an audio format.
-    init(_ form: SoundForm, label: String) throws {
+    init(_ form: AudioFormat, label: String) throws {
         let frame = try AVFrameBox()
         av_channel_layout_default(&frame.pointer.pointee.ch_layout, Int32(clamping: form.channels))
         try self.init(like: frame, rate: Int32(clamping: form.rate), label: label)

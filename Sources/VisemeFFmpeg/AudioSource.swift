@@ -13,7 +13,7 @@ struct AudioSource: ~Copyable {
     private let format: String
     private let isPipe: Bool
     /// Bytes that a WAV header states beyond the end of the file.
-    private let missingBytes: Int
+    private let wave: WaveHeader?
     /// Samples of Matroska's CodecDelay that are still to be dropped.
     private var priming: Int64
     private var isStarted = false
@@ -51,10 +51,10 @@ struct AudioSource: ~Copyable {
 
     /// Opens the best audio stream of a file.
     ///
-    /// - Parameter manner: How the file is read.
+    /// - Parameter kind: How the file is read.
     /// - Throws: `.noInput`, `.badData` (no sound; the message names the streams), `.unavailable` (no decoder).
-    init(_ url: URL, manner: Demuxer.Manner = .file) throws {
-        let demuxer = try Demuxer(url, as: "Speech", manner: manner)
+    init(_ url: URL, kind: Demuxer.InputKind = .file) throws {
+        let demuxer = try Demuxer(url, as: "Speech", kind: kind)
         let label = "Speech '\(demuxer.name)'"
         guard let index = demuxer.select(AVMEDIA_TYPE_AUDIO), let stream = demuxer.stream(index),
             let parameters = stream.pointee.codecpar
@@ -88,10 +88,10 @@ struct AudioSource: ~Copyable {
         // Opus is different: its decoder drops the priming itself.
         let isPrimed = format.contains("matroska") && codec != AV_CODEC_ID_OPUS
         priming = isPrimed ? Int64(max(0, parameters.pointee.initial_padding)) : 0
-        missingBytes = format == "wav" && url.isFileURL ? WaveHeader.missingBytes(url) : 0
+        wave = format == "wav" && url.isFileURL ? WaveHeader(url) : nil
         self.frame = frame
         self.held = held
-        isPipe = if case .file = manner { !url.isFileURL } else { true }
+        isPipe = if case .file = kind { !url.isFileURL } else { true }
         statedPackets = Int(stream.pointee.nb_frames)
         self.label = label
         self.codec = codec
@@ -254,7 +254,12 @@ struct AudioSource: ~Copyable {
         var found: [String] = []
         if damaged > 0 { found.append("\(label): \(damaged) damaged packets were skipped or concealed.") }
         if let readFailure { found.append("\(label): reading stopped early: \(readFailure).") }
-        if missingBytes > 0 { found.append("\(label) is truncated: its last \(missingBytes) bytes are missing.") }
+        if let missing = wave?.missingBytes, missing > 0 {
+            found.append("\(label) is truncated: its last \(missing) bytes are missing.")
+        }
+        if wave?.isFollowed == true {
+            found.append("\(label) holds several WAV files one after the other: only the first is used.")
+        }
         found += repair.warnings(label) + clock.warnings(label, rate: rate)
         if isTruncated {
             let held = String(format: "%.3f", Double(decoded) / Double(rate))
@@ -270,7 +275,7 @@ struct AudioSource: ~Copyable {
     /// Whether the container states more sound than there is. False where its duration is an estimate or includes padding: an
     /// MP3's duration includes its priming, and a fragment's may be its broadcast time.
     private var isTruncated: Bool {
-        guard atEnd, missingBytes == 0, decoded > 0, rate > 0 else { return false }
+        guard atEnd, wave?.missingBytes ?? 0 == 0, decoded > 0, rate > 0 else { return false }
         if format.contains("mp4") { return statedPackets > 0 && packets < statedPackets }
         guard let statedSeconds, !["wav", "mp3", "aac"].contains(format) else { return false }
         let start = firstTimestamp.map {

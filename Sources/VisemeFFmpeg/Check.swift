@@ -69,3 +69,14 @@ func text(_ pointer: UnsafePointer<CChar>?) -> String {
 
 /// The name of a codec.
 func codecName(_ identifier: AVCodecID) -> String { text(avcodec_get_name(identifier)) }
+
+extension VisemeError {
+    /// The error for a file that is not there.
+    init(missing thing: String, at url: URL) {
+        // Arguments that are not UTF-8 arrive with this character in place of the bytes.
+        let isDamaged = url.path.contains("\u{FFFD}")
+        self.init(
+            .noInput, "\(thing) '\(url.path)' does not exist",
+            hint: isDamaged ? "the name holds bytes that are not UTF-8: rename the file" : "check the path")
+    }
+}

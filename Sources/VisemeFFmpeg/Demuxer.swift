@@ -10,7 +10,7 @@ struct Demuxer: ~Copyable {
     let name: String
 
     /// How to read an input.
-    enum Manner {
+    enum InputKind {
         /// A file, or a pipe that is read to its end. Opens no other resource.
         case file
         /// A live input from a pipe or a network, with minimal probing.
@@ -42,27 +42,27 @@ struct Demuxer: ~Copyable {
     /// - Parameters:
     ///   - url: The file.
     ///   - thing: The file's role in messages: "Speech", "Template".
-    ///   - manner: How to read it.
+    ///   - kind: How to read it.
     /// - Throws: `.noInput` when it does not exist, `.badData` when libav* does not recognize it.
-    init(_ url: URL, as thing: String, manner: Manner = .file) throws {
+    init(_ url: URL, as thing: String, kind: InputKind = .file) throws {
         let name = VisemeFFmpeg.name(of: url)
-        try Self.requireFile(url, as: thing, manner: manner)
-        context = try Self.open(url, label: "\(thing) '\(name)'", name: name, manner: manner)
+        try Self.requireFile(url, as: thing, kind: kind)
+        context = try Self.open(url, label: "\(thing) '\(name)'", name: name, kind: kind)
         self.name = name
     }
 
     private static func open(
-        _ url: URL, label: String, name: String, manner: Manner
+        _ url: URL, label: String, name: String, kind: InputKind
     ) throws -> UnsafeMutablePointer<AVFormatContext> {
         var context = viseme_alloc_single_input()
         var options: OpaquePointer?
         var format: UnsafePointer<AVInputFormat>?
         defer { av_dict_free(&options) }
         av_dict_set(&options, "format_whitelist", formats, 0)
-        switch manner {
+        switch kind {
         case .file: av_dict_set(&options, "protocol_whitelist", "file,pipe", 0)
         case .live, .pipe:
-            let isPipe = if case .pipe = manner { true } else { false }
+            let isPipe = if case .pipe = kind { true } else { false }
             av_dict_set(&options, "protocol_whitelist", isPipe ? "pipe" : liveProtocols, 0)
             av_dict_set(&options, "probesize", "65536", 0)
             av_dict_set(&options, "analyzeduration", "200000", 0)
@@ -87,7 +87,7 @@ struct Demuxer: ~Copyable {
         do {
             let input = try check(context, "input")
             // Raw samples need no probing.
-            if case .samples = manner { return input }
+            if case .samples = kind { return input }
             try findStreams(of: input, label: label)
             return input
         } catch {
@@ -171,16 +171,16 @@ struct Demuxer: ~Copyable {
         return all.isEmpty ? "no stream" : all.joined(separator: ", ")
     }
 
-    private static func requireFile(_ url: URL, as thing: String, manner: Manner) throws {
+    private static func requireFile(_ url: URL, as thing: String, kind: InputKind) throws {
         guard url.isFileURL else {
-            if case .file = manner, url != FFmpeg.standardInput {
+            if case .file = kind, url != FFmpeg.standardInput {
                 throw VisemeError(.unsupported, "\(thing) '\(url.absoluteString)' is not a file")
             }
             return
         }
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
-            throw VisemeError(.noInput, "\(thing) '\(url.path)' does not exist", hint: "check the path")
+            throw VisemeError(missing: thing, at: url)
         }
         guard !isFolder.boolValue else {
             throw VisemeError(.noInput, "\(thing) '\(url.path)' is a folder, not a file")

@@ -64,7 +64,7 @@ public struct FFmpeg: MediaBackend {
     /// - Throws: `.noInput` for a missing speech file; `.cannotCreate` for an existing output.
     public func check(sound: URL, output: URL, overwrite: Bool) throws {
         if sound.isFileURL, !FileManager.default.fileExists(atPath: sound.path) {
-            throw VisemeError(.noInput, "Speech '\(sound.path)' does not exist", hint: "check the path")
+            throw VisemeError(missing: "Speech", at: sound)
         }
         guard overwrite || !FileManager.default.fileExists(atPath: output.path) else {
             throw VisemeError(
@@ -86,7 +86,7 @@ public struct FFmpeg: MediaBackend {
     ///   - pipe: The read end. It is closed with the source.
     ///   - sound: The format of the original sound to return.
     /// - Throws: `.badData` (no sound), `.unsupported` (a playlist), `.unavailable` (no decoder, no soxr).
-    public func liveSource(from pipe: FileHandle, sound: SoundForm) async throws -> LiveSource {
+    public func liveSource(from pipe: FileHandle, sound: AudioFormat) async throws -> LiveSource {
         try await LiveSource.open(pipe, sound: sound)
     }
 
@@ -94,7 +94,7 @@ public struct FFmpeg: MediaBackend {
     ///
     /// - Parameter sound: The format of the original sound to return.
     /// - Throws: The errors of a pipe.
-    public func liveSource(at file: URL, sound: SoundForm) async throws -> LiveSource {
+    public func liveSource(at file: URL, sound: AudioFormat) async throws -> LiveSource {
         try await LiveSource.open(file, sound: sound)
     }
 

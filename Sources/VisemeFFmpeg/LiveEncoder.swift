@@ -9,7 +9,7 @@ public actor LiveEncoder {
     private let executor = BlockingExecutor("live encoder")
     private let width: Int
     private let height: Int
-    private let sound: SoundForm
+    private let sound: AudioFormat
     private var production: EncoderPair?
 
     /// The stream parameters for containers.
@@ -26,7 +26,7 @@ public actor LiveEncoder {
     ///   - sound: The audio format, with a sample rate of AAC.
     ///   - crf: x264's constant rate factor, 0 … 51.
     /// - Throws: `.unavailable` without libx264; `.usage`.
-    public init(width: Int, height: Int, sound: SoundForm, crf: Int) throws {
+    public init(width: Int, height: Int, sound: AudioFormat, crf: Int) throws {
         let pair = try EncoderPair(width: width, height: height, sound: sound, crf: crf)
         format = try pair.format(rate: sound.rate)
         (self.width, self.height, self.sound) = (width, height, sound)
@@ -83,7 +83,7 @@ private struct EncoderPair: ~Copyable {
     private var audio: AACEncoder
     private var pictures = 0
 
-    init(width: Int, height: Int, sound: SoundForm, crf: Int) throws {
+    init(width: Int, height: Int, sound: AudioFormat, crf: Int) throws {
         let request = VideoRequest(url: URL(filePath: "live.mp4"), width: width, height: height, crf: crf)
         try request.validate()
         // 4:2:0 needs an even width and height.

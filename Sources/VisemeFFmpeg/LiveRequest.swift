@@ -32,7 +32,7 @@ public struct LiveRequest: Sendable {
     /// Height of every frame in pixels.
     public var height: Int
     /// The audio format, with a sample rate of AAC.
-    public var sound: SoundForm
+    public var sound: AudioFormat
     /// x264's constant rate factor, 0 … 51.
     public var crf = 21
     /// Whether an existing file may be replaced.
@@ -43,7 +43,7 @@ public struct LiveRequest: Sendable {
     public var notice: String?
 
     /// Describes an output.
-    public init(output: Output, width: Int, height: Int, sound: SoundForm) {
+    public init(output: Output, width: Int, height: Int, sound: AudioFormat) {
         self.output = output
         self.width = width
         self.height = height

@@ -49,7 +49,7 @@ public actor LiveSource {
     private var unopened: (url: URL, samples: RawSamples)?
 
     /// The audio format: the source's rate and channels, or the nearest of AAC; at most stereo.
-    public private(set) var form = SoundForm.speech
+    public private(set) var form = AudioFormat.speech
 
     /// The actor's own executor.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
@@ -74,7 +74,7 @@ public actor LiveSource {
             unopened = (url, samples)
             return
         }
-        let opened = try LiveStream(url, manner: .live)
+        let opened = try LiveStream(url, kind: .live)
         form = opened.form
         stream = consume opened
     }
@@ -84,28 +84,28 @@ public actor LiveSource {
     /// - Parameters:
     ///   - pipe: The read end. It is closed with the source.
     ///   - sound: The requested audio format.
-    static func open(_ pipe: FileHandle, sound: SoundForm) async throws -> LiveSource {
+    static func open(_ pipe: FileHandle, sound: AudioFormat) async throws -> LiveSource {
         let source = LiveSource()
         try await source.start(pipe, sound: sound)
         return source
     }
 
     /// Opens a container in a file.
-    static func open(_ file: URL, sound: SoundForm) async throws -> LiveSource {
+    static func open(_ file: URL, sound: AudioFormat) async throws -> LiveSource {
         let source = LiveSource()
         try await source.start(file, sound: sound)
         return source
     }
 
-    private func start(_ file: URL, sound: SoundForm) throws {
+    private func start(_ file: URL, sound: AudioFormat) throws {
         form = sound
-        stream = try LiveStream(file, manner: .file, sound: sound)
+        stream = try LiveStream(file, kind: .file, sound: sound)
     }
 
-    private func start(_ pipe: FileHandle, sound: SoundForm) throws {
+    private func start(_ pipe: FileHandle, sound: AudioFormat) throws {
         guard let url = URL(string: "pipe:\(pipe.fileDescriptor)") else { return }
         form = sound
-        stream = try LiveStream(url, manner: .pipe, sound: sound, keeping: pipe)
+        stream = try LiveStream(url, kind: .pipe, sound: sound, keeping: pipe)
     }
 
     /// Closes the source; reading then returns nil.
@@ -121,7 +121,7 @@ public actor LiveSource {
         try Task.checkCancellation()
         if let (url, samples) = unopened {
             unopened = nil
-            stream = try LiveStream(url, manner: .samples(samples))
+            stream = try LiveStream(url, kind: .samples(samples))
         }
         return try stream?.read() ?? nil
     }
@@ -137,23 +137,23 @@ private struct LiveStream: ~Copyable {
     private var sound: SampleConverter
     private var isEnded = false
     private var isEmpty = true
-    let form: SoundForm
+    let form: AudioFormat
     private let pipe: FileHandle?
 
-    init(_ url: URL, manner: Demuxer.Manner, sound: SoundForm? = nil, keeping pipe: FileHandle? = nil) throws {
-        let source = try AudioSource(url, manner: manner)
+    init(_ url: URL, kind: Demuxer.InputKind, sound: AudioFormat? = nil, keeping pipe: FileHandle? = nil) throws {
+        let source = try AudioSource(url, kind: kind)
         self.pipe = pipe
         let form = sound ?? Self.form(rate: source.rate, channels: source.channels)
         speech = SampleConverter(
-            rate: SoundForm.speech.rate, channels: SoundForm.speech.channels, mixing: .mean, label: source.label)
+            rate: AudioFormat.speech.rate, channels: AudioFormat.speech.channels, mixing: .mean, label: source.label)
         self.sound = SampleConverter(
             rate: form.rate, channels: form.channels, mixing: .standard, label: source.label)
         self.form = form
         self.source = source
     }
 
-    static func form(rate: Int, channels: Int) -> SoundForm {
-        SoundForm(rate: Int(AACEncoder.rate(near: Int32(clamping: rate))), channels: min(2, channels))
+    static func form(rate: Int, channels: Int) -> AudioFormat {
+        AudioFormat(rate: Int(AACEncoder.rate(near: Int32(clamping: rate))), channels: min(2, channels))
     }
 
     mutating func read() throws -> (samples: [Float], sound: [Float])? {

@@ -20,11 +20,11 @@ public actor SampleReader {
     ///   - samples: The format of the bytes.
     ///   - sound: The format of the original sound to return.
     /// - Throws: `.usage` (invalid sample format).
-    public init(_ samples: RawSamples, sound: SoundForm) throws {
+    public init(_ samples: RawSamples, sound: AudioFormat) throws {
         try samples.validate()
         self.samples = samples
         speech = SampleConverter(
-            rate: SoundForm.speech.rate, channels: SoundForm.speech.channels, mixing: .mean, label: "The samples")
+            rate: AudioFormat.speech.rate, channels: AudioFormat.speech.channels, mixing: .mean, label: "The samples")
         self.sound = SampleConverter(
             rate: sound.rate, channels: sound.channels, mixing: .standard, label: "The samples")
     }

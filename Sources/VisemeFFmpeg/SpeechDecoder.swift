@@ -43,12 +43,12 @@ struct SpeechStream: ~Copyable {
     private var ended = false
 
     /// The most samples that `read()` returns: one second.
-    private static let chunk = SoundForm.speech.rate
+    private static let chunk = AudioFormat.speech.rate
 
     init(_ url: URL) throws {
         source = try AudioSource(url)
         converter = SampleConverter(
-            rate: SoundForm.speech.rate, channels: SoundForm.speech.channels, mixing: .mean, label: source.label)
+            rate: AudioFormat.speech.rate, channels: AudioFormat.speech.channels, mixing: .mean, label: source.label)
     }
 
     var warnings: [String] {

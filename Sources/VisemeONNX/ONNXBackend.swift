@@ -6,16 +6,16 @@ public struct ONNXBackend: InferenceBackend {
     /// "onnx".
     public let name = "onnx"
     /// The library in use.
-    public let library: OnnxRuntimeLibrary
+    public let library: ONNXRuntimeLibrary
 
     /// Finds and opens ONNX Runtime.
     ///
     /// - Parameters:
-    ///   - libraryPath: The shared library; nil to search (see `OnnxRuntimeLibrary`).
+    ///   - libraryPath: The shared library; nil to search (see `ONNXRuntimeLibrary`).
     ///   - provider: What of it runs the models: all of them, never a part.
     /// - Throws: `.unavailable` when it is not found, too old or without the provider.
     public init(libraryPath: String? = nil, provider: ExecutionProvider = .cpu) throws {
-        library = try OnnxRuntimeLibrary(path: libraryPath, provider: provider)
+        library = try ONNXRuntimeLibrary(path: libraryPath, provider: provider)
     }
 
     /// Reads a model file's tensors and hash and checks that they fit a role of a family.
@@ -42,7 +42,7 @@ public struct ONNXBackend: InferenceBackend {
     ) throws -> ModelDescription {
         var description = ModelDescription(
             role: role, file: url.lastPathComponent, sha256: ModelFile.sha256(of: data), inputs: [], outputs: [])
-        let session = try OnnxSession(
+        let session = try ONNXSession(
             ModelFile(description, contents: data, madeFrom: url), library: library, threads: 1)
         description.inputs = session.inputs
         description.outputs = session.outputs
@@ -53,12 +53,12 @@ public struct ONNXBackend: InferenceBackend {
 
     /// Loads an audio encoder of the model's family.
     @concurrent public func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
-        try OnnxAudioEncoder(model, library: library, threads: threads)
+        try ONNXAudioEncoder(model, library: library, threads: threads)
     }
 
     /// Loads a generator of the model's family.
     @concurrent public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
-        try OnnxGenerator(model, library: library, threads: threads)
+        try ONNXGenerator(model, library: library, threads: threads)
     }
 }
 
@@ -67,21 +67,21 @@ extension ONNXBackend: GraphLoader {
     @concurrent public func graph(
         _ model: Data, name: String, threads: Int, optimised: Bool
     ) async throws -> any LoadedGraph {
-        try OnnxSession(
+        try ONNXSession(
             model, name: name, library: library, threads: threads, optimised: optimised, takesParts: true)
     }
 }
 
-extension OnnxSession: LoadedGraph {}
+extension ONNXSession: LoadedGraph {}
 
 /// An audio encoder on ONNX Runtime.
-private struct OnnxAudioEncoder: AudioEncoder {
-    let session: OnnxSession
+private struct ONNXAudioEncoder: AudioEncoder {
+    let session: ONNXSession
     let tensors: TensorBinding
     var runtime: RuntimeDescription { session.runtime }
 
-    init(_ model: ModelFile, library: OnnxRuntimeLibrary, threads: Int) throws {
-        session = try OnnxSession(model, library: library, threads: threads)
+    init(_ model: ModelFile, library: ONNXRuntimeLibrary, threads: Int) throws {
+        session = try ONNXSession(model, library: library, threads: threads)
         tensors = try TensorBinding(
             model.family.audioEncoder, inputs: session.inputs, outputs: session.outputs, of: model.description)
     }
@@ -105,14 +105,14 @@ private struct OnnxAudioEncoder: AudioEncoder {
 }
 
 /// A generator on ONNX Runtime.
-private struct OnnxGenerator: Generator {
-    let session: OnnxSession
+private struct ONNXGenerator: Generator {
+    let session: ONNXSession
     let tensors: TensorBinding
     let imageSize: PixelSize
     var runtime: RuntimeDescription { session.runtime }
 
-    init(_ model: ModelFile, library: OnnxRuntimeLibrary, threads: Int) throws {
-        session = try OnnxSession(model, library: library, threads: threads)
+    init(_ model: ModelFile, library: ONNXRuntimeLibrary, threads: Int) throws {
+        session = try ONNXSession(model, library: library, threads: threads)
         tensors = try TensorBinding(
             model.family.generator, inputs: session.inputs, outputs: session.outputs, of: model.description)
         imageSize = tensors.picture ?? PixelSize(square: 0)

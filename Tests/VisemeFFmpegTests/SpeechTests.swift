@@ -101,6 +101,26 @@ struct SpeechTests {
         #expect(warnings.first?.contains("truncated") == true)
     }
 
+    @Test(
+        "Of several WAV files in one the first is used, and the rest is not passed over in silence",
+        arguments: [false, true])
+    func glued(withList: Bool) async throws {
+        let wave = Wave(channels: [Wave.sine(16_000, rate: 16_000)], listBytes: withList ? 27 : nil).bytes
+        let reader = try await FFmpeg().speech(at: scratch.write(wave + wave, "a.wav"))
+        var total = 0
+        while let chunk = try await reader.read() { total += chunk.count }
+        #expect(total == 16_000)
+        #expect(await reader.warnings.contains { $0.contains("several WAV files") })
+    }
+
+    @Test("A name that is not UTF-8 is said to be that")
+    func damagedName() async throws {
+        let error = await #expect(throws: VisemeError.self) {
+            _ = try await FFmpeg().speech(at: scratch.file("a\u{FFFD}.wav"))
+        }
+        #expect(error?.code == .noInput && error?.hint?.contains("UTF-8") == true)
+    }
+
     @Test("A video is a source of sound")
     func videoSound() async throws {
         let wave = Wave(rate: 48_000, channels: [Wave.sine(48_000, rate: 48_000)])

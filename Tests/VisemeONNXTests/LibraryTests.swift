@@ -148,7 +148,7 @@ struct LibraryTests {
 struct SearchTests {
     @Test("A miss lists every path that was tried and says what to do")
     func miss() {
-        let error = #expect(throws: VisemeError.self) { try OnnxRuntimeLibrary(path: "/nowhere/libonnxruntime.so") }
+        let error = #expect(throws: VisemeError.self) { try ONNXRuntimeLibrary(path: "/nowhere/libonnxruntime.so") }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains("/nowhere/libonnxruntime.so: no such file") == true)
         #expect(error?.hint?.contains("make setup") == true)
@@ -156,7 +156,7 @@ struct SearchTests {
 
     @Test("The search goes through .deps, the executable's folder and the system, unless the variable names a library")
     func order() {
-        let places = OnnxRuntimeLibrary.candidates(folder: "onnxruntime")
+        let places = ONNXRuntimeLibrary.candidates(folder: "onnxruntime")
         if let named = ProcessInfo.processInfo.environment["VISEME_ONNXRUNTIME"], !named.isEmpty {
             #expect(places == [named])
         } else {
@@ -173,7 +173,7 @@ struct SearchTests {
         arguments: [ExecutionProvider.openvino, .cuda])
     func absentProvider(provider: ExecutionProvider) throws {
         let path = try Runtime.backend().library.path
-        let error = #expect(throws: VisemeError.self) { try OnnxRuntimeLibrary(path: path, provider: provider) }
+        let error = #expect(throws: VisemeError.self) { try ONNXRuntimeLibrary(path: path, provider: provider) }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains(provider.reportName) == true)
         #expect(error?.message.contains("CPUExecutionProvider") == true)
@@ -198,12 +198,12 @@ struct SearchTests {
     @Test("A file that is no library, and a library that is another, are told apart")
     func wrongLibrary() {
         let text = #expect(throws: VisemeError.self) {
-            try OnnxRuntimeLibrary(path: Runtime.model("broken-garbage.onnx").path)
+            try ONNXRuntimeLibrary(path: Runtime.model("broken-garbage.onnx").path)
         }
         #expect(text?.code == .unavailable)
         #expect(text?.message.contains("broken-garbage.onnx") == true)
         #if os(Linux)
-            let other = #expect(throws: VisemeError.self) { try OnnxRuntimeLibrary(path: "libm.so.6") }
+            let other = #expect(throws: VisemeError.self) { try ONNXRuntimeLibrary(path: "libm.so.6") }
             #expect(other?.code == .unavailable)
             #expect(other?.message.contains("not ONNX Runtime") == true)
         #endif

@@ -45,7 +45,7 @@ struct LivePlan: Sendable {
     private let fades: Bool
     private let drawsTemplate: Bool
     private let depth: Int
-    private let form: SoundForm
+    private let form: AudioFormat
     private let silence: [Float]
     private let shape: FeatureWindow
     private var entries: [Entry] = []
@@ -77,7 +77,7 @@ struct LivePlan: Sendable {
     ///   - silence: The feature window of digital silence.
     ///   - shape: The feature windows of the family.
     init(
-        isPaced: Bool, fades: Bool, drawsTemplate: Bool = true, depth: Int, form: SoundForm, silence: [Float],
+        isPaced: Bool, fades: Bool, drawsTemplate: Bool = true, depth: Int, form: AudioFormat, silence: [Float],
         shape: FeatureWindow
     ) {
         self.isPaced = isPaced

@@ -15,7 +15,7 @@ public actor LiveSession {
     /// How a session works.
     public struct Settings: Sendable {
         /// The sound that travels with the frames.
-        public var sound = SoundForm.speech
+        public var sound = AudioFormat.speech
         /// How much audio after its own start a frame uses: the least delay of an utterance. At least the frame's own 40 ms, at most,
         /// and usually, the family's `lookaheadDuration` (SyncTalk_2D: 452.5 ms); less costs quality; audio beyond counts as outside of
         /// the speech.

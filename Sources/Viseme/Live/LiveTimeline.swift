@@ -24,7 +24,7 @@ struct LiveTimeline: Sendable {
         var arrivals: [Duration] = []
     }
 
-    private let form: SoundForm
+    private let form: AudioFormat
     private let family: GeneratorFamily
     private let choice: FeatureWindow.Choice
     private let lookahead: Int
@@ -34,7 +34,7 @@ struct LiveTimeline: Sendable {
     /// The number of interruptions: samples from before one belong to an older epoch.
     private(set) var epoch = 0
 
-    init(form: SoundForm, family: GeneratorFamily, choice: FeatureWindow.Choice, lookahead: Int) {
+    init(form: AudioFormat, family: GeneratorFamily, choice: FeatureWindow.Choice, lookahead: Int) {
         self.form = form
         self.family = family
         self.choice = choice

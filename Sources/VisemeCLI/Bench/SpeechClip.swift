@@ -4,7 +4,7 @@ import VisemeFFmpeg
 
 /// Speech of a given length: 16 kHz mono WAV.
 enum SpeechClip {
-    private static let rate = SoundForm.speech.rate
+    private static let rate = AudioFormat.speech.rate
 
     /// Writes a clip; speech that is too short is repeated.
     static func write(_ source: URL, seconds: Int, to url: URL) async throws {

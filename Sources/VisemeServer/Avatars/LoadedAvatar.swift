@@ -4,7 +4,7 @@ import VisemeFFmpeg
 /// A loaded avatar, with its encoded template.
 final class LoadedAvatar: Sendable {
     /// The audio format of all live sessions.
-    static let sound = SoundForm(rate: 48_000, channels: 1)
+    static let sound = AudioFormat(rate: 48_000, channels: 1)
 
     /// Its id.
     let id: String

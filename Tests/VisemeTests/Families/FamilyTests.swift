@@ -20,7 +20,7 @@ struct FamilyTests {
 
     @Test("What readers and sessions give fits the families' rates and windows", arguments: GeneratorFamily.known)
     func rates(family: GeneratorFamily) throws {
-        #expect(family.mel.sampleRate == SoundForm.speech.rate)
+        #expect(family.mel.sampleRate == AudioFormat.speech.rate)
         #expect(family.frameRate == LiveUnit.perSecond)
         #expect(family.mel.sampleRate % family.frameRate == 0)
         // A mel window begins where its frame does.

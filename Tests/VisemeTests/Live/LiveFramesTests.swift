@@ -13,7 +13,7 @@ struct LiveFramesTests {
     }
 
     private func session(
-        _ engine: Engine, sound: SoundForm = .speech, lookahead: Duration = .milliseconds(453),
+        _ engine: Engine, sound: AudioFormat = .speech, lookahead: Duration = .milliseconds(453),
         buffer: Duration = .seconds(10)
     ) async throws -> LiveSession {
         var settings = LiveSession.Settings()
@@ -62,7 +62,7 @@ struct LiveFramesTests {
     @Test("Sound of any form travels with its frames", arguments: [8000, 22050, 44100, 48000])
     func soundForms(rate: Int) async throws {
         try await withTemporaryFolder { folder in
-            let form = SoundForm(rate: rate, channels: 2)
+            let form = AudioFormat(rate: rate, channels: 2)
             let session = try await session(fakeEngine(in: folder), sound: form)
             let samples = noise(16000 * 2 + 100, seed: 1)
             let sound = (0..<samples.count * rate / 16000 * 2).map { Float($0 % 1000) / 1000 }

@@ -12,7 +12,7 @@ import Viseme
 ///
 /// Building Viseme needs nothing installed. The search order is: the path given, `VISEME_ONNXRUNTIME`, `.deps` below the
 /// working folder, the executable's folder (and `.deps` above it), the system's own paths. A miss lists every place.
-public struct OnnxRuntimeLibrary: Sendable {
+public struct ONNXRuntimeLibrary: Sendable {
     /// Where the library was found.
     public let path: String
     /// The version that it names itself.

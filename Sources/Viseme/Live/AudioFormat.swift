@@ -1,12 +1,12 @@
 /// The form of the sound that a live session carries along with the mouth.
-public struct SoundForm: Sendable, Equatable {
+public struct AudioFormat: Sendable, Equatable {
     /// Samples a second; a multiple of 25, so that every frame has the same whole number of them.
     public let rate: Int
     /// Channels.
     public let channels: Int
 
     /// What the mouth hears, and every `SpeechReader` gives: 16 kHz mono. The rate of all families' front ends.
-    public static let speech = SoundForm(rate: 16_000, channels: 1)
+    public static let speech = AudioFormat(rate: 16_000, channels: 1)
 
     /// Describes a form.
     ///

@@ -3,7 +3,7 @@ import Foundation
 import Viseme
 
 /// One loaded model with its own thread. Native handles live and die with it.
-actor OnnxSession {
+actor ONNXSession {
     /// The native session; released with its owner.
     private struct Handle: ~Copyable {
         let api: UnsafePointer<VisemeOrtApi>
@@ -19,7 +19,7 @@ actor OnnxSession {
     nonisolated let runtime: RuntimeDescription
     nonisolated let inputs: [TensorDescription]
     nonisolated let outputs: [TensorDescription]
-    private let library: OnnxRuntimeLibrary
+    private let library: ONNXRuntimeLibrary
     private let handle: Handle
     private let modelName: String
     private let executor: BlockingExecutor
@@ -27,7 +27,7 @@ actor OnnxSession {
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// Loads a model from bytes that were already checked.
-    init(_ model: ModelFile, library: OnnxRuntimeLibrary, threads: Int) throws {
+    init(_ model: ModelFile, library: ONNXRuntimeLibrary, threads: Int) throws {
         try self.init(model.read(), name: model.description.file, library: library, threads: threads)
     }
 
@@ -37,7 +37,7 @@ actor OnnxSession {
     ///   - optimised: False to run the operations exactly as written.
     ///   - takesParts: Whether inputs and outputs may be Float16 or UInt8, as parts of a network pass them on.
     init(
-        _ data: Data, name: String, library: OnnxRuntimeLibrary, threads: Int, optimised: Bool = true,
+        _ data: Data, name: String, library: ONNXRuntimeLibrary, threads: Int, optimised: Bool = true,
         takesParts: Bool = false
     ) throws {
         let api = library.api
@@ -48,7 +48,7 @@ actor OnnxSession {
             runtime: "ONNX Runtime", version: library.version, provider: library.provider.reportName, threads: threads)
 
         func check(_ status: OpaquePointer?, _ action: String) throws {
-            try OnnxRuntimeLibrary.check(api, status, action)
+            try ONNXRuntimeLibrary.check(api, status, action)
         }
         var options: OpaquePointer?
         try check(api.pointee.CreateSessionOptions(&options), "creating session options")
@@ -73,7 +73,7 @@ actor OnnxSession {
         let status = data.withUnsafeBytes { bytes in
             api.pointee.CreateSessionFromArray(library.environment, bytes.baseAddress, bytes.count, options, &session)
         }
-        try OnnxRuntimeLibrary.check(
+        try ONNXRuntimeLibrary.check(
             api, status, "loading '\(name)'", code: .badData,
             hint:
                 "Is it in one file? viseme avatar import puts weights inside that lie beside it. Otherwise it is not a model that ONNX Runtime can run: export it again."
@@ -97,7 +97,7 @@ actor OnnxSession {
     }
 
     /// Gives all nodes to the provider: one that it does not take is an error of loading.
-    private static func choose(_ library: OnnxRuntimeLibrary, _ options: OpaquePointer?, threads: Int) throws {
+    private static func choose(_ library: ONNXRuntimeLibrary, _ options: OpaquePointer?, threads: Int) throws {
         let (api, provider) = (library.api, library.provider)
         let hint = provider.hint
         switch provider {
@@ -106,7 +106,7 @@ actor OnnxSession {
             let settings = [("device_type", "CPU"), ("num_of_threads", String(threads)), ("num_streams", "1")]
             let texts = (["OpenVINO"] + settings.map(\.0) + settings.map(\.1)).map { UnsafePointer(strdup($0)) }
             defer { texts.forEach { free(UnsafeMutablePointer(mutating: $0)) } }
-            try OnnxRuntimeLibrary.check(
+            try ONNXRuntimeLibrary.check(
                 api,
                 api.pointee.SessionOptionsAppendExecutionProvider(
                     options, texts[0], Array(texts[1...settings.count]), Array(texts[(settings.count + 1)...]),
@@ -114,14 +114,14 @@ actor OnnxSession {
                 "choosing OpenVINO", code: .unavailable, hint: hint)
         case .cuda:
             var cuda: OpaquePointer?
-            try OnnxRuntimeLibrary.check(
+            try ONNXRuntimeLibrary.check(
                 api, api.pointee.CreateCUDAProviderOptions(&cuda), "choosing CUDA", code: .unavailable, hint: hint)
             defer { api.pointee.ReleaseCUDAProviderOptions(cuda) }
-            try OnnxRuntimeLibrary.check(
+            try ONNXRuntimeLibrary.check(
                 api, api.pointee.SessionOptionsAppendExecutionProvider_CUDA_V2(options, cuda), "choosing CUDA",
                 code: .unavailable, hint: hint)
         }
-        try OnnxRuntimeLibrary.check(
+        try ONNXRuntimeLibrary.check(
             api, api.pointee.AddSessionConfigEntry(options, "session.disable_cpu_ep_fallback", "1"),
             "choosing \(provider.reportName)")
     }
@@ -140,7 +140,7 @@ actor OnnxSession {
         defer { for value in values { api.pointee.ReleaseValue(value) } }
         func bind(_ slot: TensorSlot, _ bytes: UnsafeMutableRawPointer?) throws {
             var value: OpaquePointer?
-            try OnnxRuntimeLibrary.check(
+            try ONNXRuntimeLibrary.check(
                 api,
                 api.pointee.CreateTensorWithDataAsOrtValue(
                     memory, bytes, slot.byteCount, slot.shape.map(Int64.init), slot.shape.count,
@@ -163,7 +163,7 @@ actor OnnxSession {
                 let status = api.pointee.Run(
                     session, nil, inputNames, Array(values[..<inputs.count]), inputs.count, &outputNames,
                     outputs.count, &made)
-                try OnnxRuntimeLibrary.check(
+                try ONNXRuntimeLibrary.check(
                     api, status, "running '\(modelName)'", code: .badData,
                     hint: "The model's graph does not fit its declared shapes: export it again.")
             }
@@ -208,7 +208,7 @@ actor OnnxSession {
         _ api: UnsafePointer<VisemeOrtApi>, _ session: OpaquePointer, isInput: Bool, _ takesParts: Bool, file: String
     ) throws -> [TensorDescription] {
         func check(_ status: OpaquePointer?) throws {
-            try OnnxRuntimeLibrary.check(api, status, "describing '\(file)'")
+            try ONNXRuntimeLibrary.check(api, status, "describing '\(file)'")
         }
         var allocator: OpaquePointer?
         try check(api.pointee.GetAllocatorWithDefaultOptions(&allocator))
