@@ -103,8 +103,6 @@ def test_training_and_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     train_painter.train(toy, minutes=0.3)
     assert np.mean(steps[-3:]) < 0.8 * np.mean(steps[:3]), steps
 
-    for name in ("listener", "painter"):
-        checkpoint.save(checkpoint.load(tmp_path / f"{name}.ckpt")["average"], tmp_path / f"{name}.pth")
     written = export.write(toy, template, mask)
     json.dumps(written)
     assert (toy.pack / "mask.pgm").read_bytes().startswith(b"P5\n192 128\n255\n")

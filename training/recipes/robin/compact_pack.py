@@ -27,7 +27,7 @@ def main() -> None:
     written["provenance"] |= {
         "trainingData": "The mouth's movements: human speech (NOTICE names the corpora) and synthetic speech, with phone times turned into mouth parameters. "
                         "The pictures: drawn by training/recipes/robin/presenter.py with such parameters. No picture of a real person.",
-        "training": json.loads((settings.checkpoints / "training.json").read_text(encoding="utf-8"))}
+        "training": {name: json.loads((settings.checkpoints / f"{name}.json").read_text(encoding="utf-8")) for name in ("listener", "painter")}}
     n = presenter.LOOP_FRAMES
     checkpoint.save_text(json.dumps({"squares": [list(pictures.box(k)) for k in range(n)]}, separators=(",", ":")) + "\n", settings.pack / "crops.json")
     size = [pictures.WIDTH, pictures.HEIGHT]

@@ -9,6 +9,7 @@ linear layer that is not shipped tells the phones around each frame from the sam
 from __future__ import annotations
 
 import copy
+import json
 import time
 from pathlib import Path
 
@@ -136,6 +137,12 @@ def follow(slow: nn.Module, model: nn.Module, step: int) -> None:
                 a.copy_(b)
 
 
+def publish(settings: CompactConfig, name: str, slow: nn.Module, step: int, spent: float) -> None:
+    """Writes the averaged weights, which the export reads, and how long they were trained."""
+    checkpoint.save(checkpoint.plain_state(slow), settings.checkpoints / f"{name}.pth")
+    checkpoint.save_text(json.dumps({"steps": step, "minutes": round(spent / 60, 1)}) + "\n", settings.checkpoints / f"{name}.json")
+
+
 def train(settings: CompactConfig, minutes: float) -> None:
     s = settings.listener
     torch.set_num_threads(1)
@@ -177,6 +184,7 @@ def train(settings: CompactConfig, minutes: float) -> None:
         if over or time.time() - last_save > s.checkpoint_seconds:
             checkpoint.save({"model": model.state_dict(), "average": slow.state_dict(), "optimizer": optimizer.state_dict(),
                              "step": step, "spent": spent}, path)
+            publish(settings, "listener", slow, step, spent)
             last_save = time.time()
 
 

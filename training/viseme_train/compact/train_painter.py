@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from viseme_train import checkpoint, config
 from viseme_train.compact.networks import Code, Painter
 from viseme_train.compact.settings import CompactConfig
-from viseme_train.compact.train_listener import follow
+from viseme_train.compact.train_listener import follow, publish
 from viseme_train.schedule import learning_rate
 
 
@@ -149,6 +149,7 @@ def train(settings: CompactConfig, minutes: float) -> None:
         if over or time.time() - last_save > s.checkpoint_seconds:
             checkpoint.save({"model": model.state_dict(), "average": slow.state_dict(), "optimizer": optimizer.state_dict(),
                              "step": step, "spent": spent}, path)
+            publish(settings, "painter", slow, step, spent)
             last_save = time.time()
 
 
