@@ -11,7 +11,7 @@ import VisemeTestSupport
 @Suite(
     "The whole engine on a compact pack",
     .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
-struct CompactPackTests {
+struct CompactPackTests: PackSuite {
     static let original = TinyPack.golden.appending(path: "compact.avatar")
 
     private func runner() throws -> ONNXBackend {
@@ -19,23 +19,7 @@ struct CompactPackTests {
         return try ONNXBackend(libraryPath: library)
     }
 
-    private func engine(_ url: URL = original, memory: Int = 200_000_000) async throws -> Engine {
-        try await Engine(
-            Avatar(contentsOf: url), backend: TranslatingBackend(splitting: runner()), media: FFmpeg(),
-            judge: WeightJudge(), memory: memory)
-    }
-
-    private func frames(
-        _ engine: Engine, _ samples: [Float], chunk: Int = 16000, range: Range<Int> = 0..<Int.max
-    ) async throws -> [Frame] {
-        var result: [Frame] = []
-        for try await frame in engine.frames(for: Samples(samples, chunk: chunk), range: range) { result.append(frame) }
-        return result
-    }
-
-    private func tone(_ count: Int) -> [Float] {
-        (0..<count).map { 0.6 * sin(Float($0) * 0.09) * abs(sin(Float($0) * 0.0007)) }
-    }
+    private func engine() async throws -> Engine { try await engine(Self.original) }
 
     /// Bytes that differ from the template, outside the mask and inside.
     private func changes(_ image: Image, _ source: Image, _ square: PixelArea, _ mask: BlendMask) -> (Int, Int) {
@@ -103,18 +87,7 @@ struct CompactPackTests {
         let engine = try await engine()
         let samples = tone(12000)
         let offline = try await frames(engine, samples)
-        var settings = LiveSession.Settings()
-        settings.pace = .none
-        let session = try await LiveSession(engine, settings: settings)
-        let producer = Task {
-            for start in stride(from: 0, to: samples.count, by: size) {
-                try await session.push(Array(samples[start..<min(samples.count, start + size)]))
-            }
-            await session.end()
-        }
-        var live: [Image] = []
-        for try await unit in session.units { live.append(try #require(unit.frame).picture.image()) }
-        try await producer.value
+        let live = try await liveFrames(engine, samples, chunk: size)
         #expect(try live == offline.map { try $0.image } && live.count == 19)
     }
 

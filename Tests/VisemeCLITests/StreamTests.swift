@@ -156,18 +156,7 @@ extension TinyPackEngineTests {
         let engine = try await engine(TinyPack.original)
         let samples = tone(12000)
         let offline = try await frames(engine, samples)
-        var settings = LiveSession.Settings()
-        settings.pace = .none
-        let session = try await LiveSession(engine, settings: settings)
-        let producer = Task {
-            for start in stride(from: 0, to: samples.count, by: size) {
-                try await session.push(Array(samples[start..<min(samples.count, start + size)]))
-            }
-            await session.end()
-        }
-        var live: [Image] = []
-        for try await unit in session.units { live.append(try #require(unit.frame).picture.image()) }
-        try await producer.value
+        let live = try await liveFrames(engine, samples, chunk: size)
         #expect(try live == offline.map { try $0.image } && live.count == 19)
     }
 }

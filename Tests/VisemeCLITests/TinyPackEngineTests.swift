@@ -27,25 +27,7 @@ actor Samples: SpeechReader {
 @Suite(
     "The whole engine on the tiny pack",
     .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
-struct TinyPackEngineTests {
-    func engine(_ url: URL) async throws -> Engine {
-        let library: String = try #require(Repository.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
-        return try await Engine(
-            Avatar(contentsOf: url), backend: TranslatingBackend(splitting: ONNXBackend(libraryPath: library)),
-            media: FFmpeg(),
-            judge: WeightJudge())
-    }
-
-    func frames(_ engine: Engine, _ samples: [Float], chunk: Int = 16000) async throws -> [Frame] {
-        var result: [Frame] = []
-        for try await frame in engine.frames(for: Samples(samples, chunk: chunk)) { result.append(frame) }
-        return result
-    }
-
-    func tone(_ count: Int) -> [Float] {
-        (0..<count).map { 0.6 * sin(Float($0) * 0.09) * abs(sin(Float($0) * 0.0007)) }
-    }
-
+struct TinyPackEngineTests: PackSuite {
     private func split(_ image: Image, _ square: PixelArea) -> (inside: [UInt8], outside: [UInt8]) {
         var (inside, outside): ([UInt8], [UInt8]) = ([], [])
         for y in 0..<image.height {

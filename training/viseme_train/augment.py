@@ -15,6 +15,7 @@ import os
 import zlib
 from multiprocessing.pool import Pool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import signal
@@ -216,37 +217,62 @@ def vary(r: np.random.Generator, mel: np.ndarray, loud: float) -> np.ndarray:
     return np.clip(mel, -4, 4, out=mel).astype(np.float32)
 
 
-def still_columns(track: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def still_columns(track: np.ndarray, columns: np.ndarray, columns_a_frame: float = 3.2) -> np.ndarray:
     """Whether the mouth [frames, 7] is closed and at rest at mel columns, given by their numbers."""
-    return np.abs(track[np.minimum((columns / 3.2).astype(int), len(track) - 1)]).sum(1) < 0.02
+    return np.abs(track[np.minimum((columns / columns_a_frame).astype(int), len(track) - 1)]).sum(1) < 0.02
+
+
+def offsets(lengths: np.ndarray) -> np.ndarray:
+    """Where each of some parts of these lengths begins, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(lengths)])
+
+
+def read_shard(path: Path) -> dict[str, Any]:
+    """The arrays of a shard; where the columns (`c0`) and frames (`f0`) of its clips begin, and the usual loud value of each (`loud`)."""
+    with np.load(path) as data:
+        shard: dict[str, Any] = {k: data[k] for k in data.files}
+    shard["c0"], shard["f0"] = offsets(shard["columns"]), offsets(shard["frames"])
+    shard["loud"] = np.array([loud(shard["mel"][a:b]) for a, b in zip(shard["c0"][:-1], shard["c0"][1:])], np.float32)
+    return shard
+
+
+def perform(rng: np.random.Generator, wave: np.ndarray, phones: list[Phone], changed: bool, revoiced: bool) -> tuple[np.ndarray, list[Phone]]:
+    """Speech at another level with silence around it; `changed`: at another speed and through a room, a microphone, a codec, noise;
+    `revoiced`: from another throat."""
+    wave = wave.astype(np.float64)
+    wave = wave / (np.abs(wave).max() + 1e-9) * 10 ** (-rng.uniform(0, 12) / 20)
+    if revoiced:
+        wave = revoice(rng, wave)
+    if changed:
+        wave, phones = speed(rng, wave, phones)
+    lead, tail = (int(16000 * rng.uniform(0.0, 0.9)) for _ in range(2))
+    wave = np.concatenate([np.zeros(lead), wave, np.zeros(tail)])
+    phones = [(i, s + lead / 16000, e + lead / 16000) for i, s, e in phones]
+    if changed:
+        wave = degrade(rng, wave)
+    if rng.random() < 0.5:  # 16-bit files have a floor
+        wave = np.round(np.clip(wave, -1, 1) * 32767) / 32768
+    return wave, phones
+
+
+def background(rng: np.random.Generator, count: int, kind: int) -> np.ndarray:
+    """Samples without speech: digital silence (kind 0), hum (1) or noise (others) at −80…−30 dB."""
+    level = 10 ** (rng.uniform(-80, -30) / 20)
+    return np.zeros(count) if kind == 0 else hum(rng, count) * level if kind == 1 else noise(rng, count) * level
 
 
 def copy(utterance: Utterance, number: int, settings: AugmentSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One augmented copy → mel [80, T] float32, mouth [frames, 7], phone classes [frames]."""
     rng = np.random.default_rng([settings.seed, number, zlib.crc32(utterance.id.encode())])
-    wave, phones = utterance.wave16k.astype(np.float64), utterance.phones
-    wave = wave / (np.abs(wave).max() + 1e-9) * 10 ** (-rng.uniform(0, 12) / 20)
-    if number >= settings.copies:
-        wave = revoice(rng, wave)
-    if number:
-        wave, phones = speed(rng, wave, phones)
-    lead, tail = (int(16000 * rng.uniform(0.0, 0.9)) for _ in range(2))
-    wave = np.concatenate([np.zeros(lead), wave, np.zeros(tail)])
-    phones = [(i, s + lead / 16000, e + lead / 16000) for i, s, e in phones]
-    if number:
-        wave = degrade(rng, wave)
-    if rng.random() < 0.5:  # 16-bit files have a floor
-        wave = np.round(np.clip(wave, -1, 1) * 32767) / 32768
+    wave, phones = perform(rng, utterance.wave16k, utterance.phones, changed=number > 0, revoiced=number >= settings.copies)
     return reference.mel(wave), mouth_model.track(phones, len(wave)), mouth_model.classes(phones, len(wave))
 
 
 def quiet(number: int, clip: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A clip without speech: digital silence, noise or hum at −80…−30 dB; the mouth is at rest."""
     rng = np.random.default_rng([seed, number, clip, 99])
-    count = 640 * 100
-    level = 10 ** (rng.uniform(-80, -30) / 20)
     kind = clip % 6
-    wave = np.zeros(count) if kind == 0 else hum(rng, count) * level if kind == 1 else noise(rng, count) * level
+    wave = background(rng, 640 * 100, kind)
     if kind == 5:
         wave = np.round(wave * 32767) / 32768
     return reference.mel(wave), np.zeros((100, 7), np.float32), np.zeros(100, np.int64)

@@ -16,18 +16,27 @@ class ShardSettings:
 
 
 @dataclass(frozen=True)
-class ListenerSettings:
-    """The training of audio encoder and listener."""
+class TrainingSettings:
+    """What every training sets."""
 
     seed: int
+    #: Wall clock over all resumptions.
     minutes: float
-    #: Frames of a piece of speech, and pieces in a step.
-    frames: int
-    batch: int
     peak: float
     warmup: float
     weight_decay: float
+    #: The largest length of a gradient.
     clip: float
+    checkpoint_seconds: float
+
+
+@dataclass(frozen=True)
+class ListenerSettings(TrainingSettings):
+    """The training of audio encoder and listener."""
+
+    #: Frames of a piece of speech, and pieces in a step.
+    frames: int
+    batch: int
     #: Weight of each mouth parameter, and how much each one varies in speech.
     importance: tuple[float, ...]
     deviation: tuple[float, ...]
@@ -39,20 +48,13 @@ class ListenerSettings:
     phones: float
     #: How often each shard is drawn.
     shares: tuple[tuple[str, float], ...]
-    checkpoint_seconds: float
 
 
 @dataclass(frozen=True)
-class PainterSettings:
+class PainterSettings(TrainingSettings):
     """The training of code and painter."""
 
-    seed: int
-    minutes: float
     batch: int
-    peak: float
-    warmup: float
-    weight_decay: float
-    clip: float
     #: Share of the steps that draw whole rois, before and after the batch statistics stay as they are.
     whole: tuple[float, float]
     #: Share of the training after which they stay: parts and whole rois have different ones, rendering has only one kind.
@@ -61,7 +63,6 @@ class PainterSettings:
     part: tuple[int, int, int, int]
     #: Deviation of what is added to the mouth: the listener is not exact.
     noise: float
-    checkpoint_seconds: float
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class CompactConfig:
     """Everything that a recipe of this family sets. Paths in the file are relative to it."""
 
     name: str
+    #: cpu, cuda or mps.
     device: str
     work: Path
     checkpoints: Path

@@ -41,29 +41,14 @@ def example(wave: np.ndarray, phones: list[Phone]) -> Example:
 def spoken(clip: Clip, number: int, seed: int, revoiced: bool) -> Example:
     """One augmented copy of a clip."""
     rng = np.random.default_rng([seed, number, zlib.crc32(clip.id.encode())])
-    wave, phones = clip.wave().astype(np.float64), clip.phones
-    wave = wave / (np.abs(wave).max() + 1e-9) * 10 ** (-rng.uniform(0, 12) / 20)
-    if revoiced:
-        wave = augment.revoice(rng, wave)
-    if number:
-        wave, phones = augment.speed(rng, wave, phones)
-    lead, tail = (int(16000 * rng.uniform(0.0, 0.9)) for _ in range(2))
-    wave = np.concatenate([np.zeros(lead), wave, np.zeros(tail)])
-    phones = [(i, s + lead / 16000, e + lead / 16000) for i, s, e in phones]
-    if number:
-        wave = augment.degrade(rng, wave)
-    if rng.random() < 0.5:  # 16-bit files have a floor
-        wave = np.round(np.clip(wave, -1, 1) * 32767) / 32768
+    wave, phones = augment.perform(rng, clip.wave(), clip.phones, changed=number > 0, revoiced=revoiced)
     return example(wave, phones)
 
 
 def quiet(number: int, clip: int, seed: int) -> Example:
     """Four seconds without speech: digital silence, hum or noise at −80…−30 dB."""
     rng = np.random.default_rng([seed, number, clip, 99])
-    count, kind = 64_000, clip % 6
-    level = 10 ** (rng.uniform(-80, -30) / 20)
-    wave = np.zeros(count) if kind == 0 else level * (augment.hum(rng, count) if kind == 1 else augment.noise(rng, count))
-    return example(wave, [])
+    return example(augment.background(rng, 64_000, clip % 6), [])
 
 
 def build(path: Path, clips: Iterable[Clip], number: int, settings: ShardSettings, revoiced: bool = False) -> None:

@@ -8,9 +8,6 @@ linear layer that is not shipped tells the phones around each frame from the sam
 
 from __future__ import annotations
 
-import copy
-import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +15,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from viseme_train import augment, checkpoint, config
+from viseme_train import augment
 from viseme_train.compact import front_end
 from viseme_train.compact.networks import CODE, AudioEncoder, Listener
+from viseme_train.compact.run import Run, command
 from viseme_train.compact.settings import CompactConfig, ListenerSettings
 from viseme_train.phonemes import CANONICAL
-from viseme_train.schedule import learning_rate
 
 #: The phones of these frames beside its own.
 OFFSETS = (-2, 0, 2)
@@ -52,11 +49,7 @@ class Pieces:
         self.settings, self.rng = settings, rng
         self.shards: list[dict[str, np.ndarray]] = []
         for name, _ in settings.shares:
-            with np.load(folder / f"{name}.npz") as data:
-                shard = {k: data[k] for k in data.files}
-            shard["c0"] = np.concatenate([[0], np.cumsum(shard["columns"])])
-            shard["f0"] = np.concatenate([[0], np.cumsum(shard["frames"])])
-            shard["loud"] = np.array([augment.loud(shard["mel"][a:b]) for a, b in zip(shard["c0"][:-1], shard["c0"][1:])], np.float32)
+            shard = augment.read_shard(folder / f"{name}.npz")
             weight = shard["frames"] * np.where(shard["speech"] > 0, 1, 0.6)
             shard["p"] = np.cumsum(weight / weight.sum())
             self.shards.append(shard)
@@ -88,7 +81,7 @@ class Pieces:
         real[:] = (row >= 0) & (row < front_end.row_count(columns))
         low, high = max(0, 4 * int(row[0])), min(columns, 4 * int(row[-1]) + 8)
         raw = shard["mel"][base + low:base + high].astype(np.float32)
-        still = np.abs(targets[np.minimum(np.arange(low, high) // 4, frames - 1)]).sum(1) < 0.02
+        still = augment.still_columns(targets, np.arange(low, high), front_end.ADVANCE)
         varied = augment.vary(r, augment.breathe(r, raw, still, shard["loud"][u]), shard["loud"][u])
         offset = low - 4 * int(row[0])
         mel[:, offset:offset + len(varied)] = varied.T
@@ -108,7 +101,7 @@ def opening(mouth: torch.Tensor) -> torch.Tensor:
 
 def loss(s: ListenerSettings, said: torch.Tensor, logits: torch.Tensor, track: torch.Tensor, phone: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Squared errors of the parameters, of the opening and of the movement, and the cross entropy of the phones."""
-    weight = torch.tensor(s.importance) / torch.tensor(s.deviation) ** 2
+    weight = (torch.tensor(s.importance) / torch.tensor(s.deviation) ** 2).to(track.device)
     here = valid[..., None]
     value = ((said - track).pow(2) * weight * here * (1 + (track[..., 3:4] > 0.6).float())).mean()
     wanted = opening(track)
@@ -126,75 +119,25 @@ def loss(s: ListenerSettings, said: torch.Tensor, logits: torch.Tensor, track: t
     return value
 
 
-def follow(slow: nn.Module, model: nn.Module, step: int) -> None:
-    """Moves the average of the weights a little towards them: what is shipped is the average."""
-    share = 1 - min(0.999, (1 + step) / (10 + step))
-    with torch.no_grad():
-        for a, b in zip(slow.state_dict().values(), model.state_dict().values()):
-            if a.dtype.is_floating_point:
-                a.lerp_(b, share)
-            else:
-                a.copy_(b)
-
-
-def publish(settings: CompactConfig, name: str, slow: nn.Module, step: int, spent: float) -> None:
-    """Writes the averaged weights, which the export reads, and how long they were trained."""
-    checkpoint.save(checkpoint.plain_state(slow), settings.checkpoints / f"{name}.pth")
-    checkpoint.save_text(json.dumps({"steps": step, "minutes": round(spent / 60, 1)}) + "\n", settings.checkpoints / f"{name}.json")
-
-
 def train(settings: CompactConfig, minutes: float) -> None:
     s = settings.listener
     torch.set_num_threads(1)
     torch.manual_seed(s.seed)
-    path = settings.work / "listener.ckpt"
-    model = Ear()
-    slow = copy.deepcopy(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=s.peak, betas=(0.9, 0.98), weight_decay=s.weight_decay)
-    step, spent = 0, 0.0
-    if path.exists():
-        saved = checkpoint.load(path)
-        model.load_state_dict(saved["model"])
-        slow.load_state_dict(saved["average"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step, spent = saved["step"], saved["spent"]
-    data = Pieces(settings.work / "shards", s, np.random.default_rng([s.seed, step]))
-    began = time.time() - spent
-    last_print = last_save = time.time()
+    run = Run(settings, "listener", s, minutes, Ear(), betas=(0.9, 0.98))
+    data = Pieces(settings.work / "shards", s, np.random.default_rng([s.seed, run.step]))
     losses: list[float] = []
-    over = False
-    while not over:
-        spent = time.time() - began
-        over = spent >= minutes * 60
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(spent / (minutes * 60), s.peak, s.warmup)
-        mel, real, track, phone, valid = data.batch(s.batch)
-        said, logits = model(mel, real)
+    while not run.over:
+        run.tick()
+        mel, real, track, phone, valid = (t.to(run.device) for t in data.batch(s.batch))
+        said, logits = run.model(mel, real)
         value = loss(s, said, logits, track, phone, valid)
-        optimizer.zero_grad()
-        value.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), s.clip)
-        optimizer.step()
-        step += 1
-        follow(slow, model, step)
+        run.learn(value)
         losses.append(float(value.detach()))
-        if over or time.time() - last_print > 30:
-            print(f"step {step} {spent:.0f} s loss {np.mean(losses):.4f}", flush=True)
-            losses, last_print = [], time.time()
-        if over or time.time() - last_save > s.checkpoint_seconds:
-            checkpoint.save({"model": model.state_dict(), "average": slow.state_dict(), "optimizer": optimizer.state_dict(),
-                             "step": step, "spent": spent}, path)
-            publish(settings, "listener", slow, step, spent)
-            last_save = time.time()
-
-
-def main() -> None:
-    parser = config.parser(__doc__)
-    parser.add_argument("--minutes", type=float, help="wall clock over all resumptions, instead of the recipe's")
-    a = parser.parse_args()
-    settings = config.read(CompactConfig, a.config, a.set)
-    train(settings, a.minutes or settings.listener.minutes)
+        if run.is_print_due():
+            run.print(f"loss {np.mean(losses):.4f}")
+            losses = []
+        run.save_if_due()
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, train, lambda settings: settings.listener)

@@ -9,8 +9,6 @@ Data of `<work>/pictures`: `template.npy` [poses, H, W, 3] as decoded, `mask.npy
 
 from __future__ import annotations
 
-import copy
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +16,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from viseme_train import checkpoint, config
 from viseme_train.compact.networks import Code, Painter
+from viseme_train.compact.run import Run, command
 from viseme_train.compact.settings import CompactConfig
-from viseme_train.compact.train_listener import follow, publish
-from viseme_train.schedule import learning_rate
 
 
 class Hand(nn.Module):
@@ -98,68 +94,34 @@ def train(settings: CompactConfig, minutes: float) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.manual_seed(s.seed)
-    path = settings.work / "painter.ckpt"
-    model = Hand().to(memory_format=torch.channels_last)
-    slow = copy.deepcopy(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=s.peak, betas=(0.9, 0.99), weight_decay=s.weight_decay, fused=True)
-    step, spent = 0, 0.0
-    if path.exists():
-        saved = checkpoint.load(path)
-        model.load_state_dict(saved["model"])
-        slow.load_state_dict(saved["average"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step, spent = saved["step"], saved["spent"]
-    rng = np.random.default_rng([s.seed, step])
+    run = Run(settings, "painter", s, minutes, Hand().to(memory_format=torch.channels_last), betas=(0.9, 0.99), fused=True)
+    rng = np.random.default_rng([s.seed, run.step])
     data = Pictures(settings.work / "pictures", rng)
     height, width = data.mask.shape
     x1, y1, x2, y2 = s.part
-    began = time.time() - spent
-    last_print = last_save = time.time()
     seen: list[tuple[float, float]] = []
-    over = False
-    while not over:
-        spent = time.time() - began
-        progress = spent / (minutes * 60)
-        over = progress >= 1
-        frozen = progress > s.freeze
-        model.train(not frozen)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(progress, s.peak, s.warmup)
+    while not run.over:
+        run.tick()
+        frozen = run.progress > s.freeze
+        run.model.train(not frozen)
         whole = rng.random() < s.whole[frozen]
         rows, columns = (slice(0, height), slice(0, width)) if whole else (slice(y1, y2), slice(x1, x2))
-        image, target, mouth, mask = data.batch(s.batch if whole else 2 * s.batch, rows, columns)
+        image, target, mouth, mask = (t.to(run.device) for t in data.batch(s.batch if whole else 2 * s.batch, rows, columns))
         if rng.random() < 0.5:
             mouth = mouth + s.noise * torch.randn_like(mouth)
-        with torch.autocast("cpu", torch.bfloat16):
-            drawn = model(image, mouth)
+        with torch.autocast(run.device.type, torch.bfloat16):
+            drawn = run.model(image, mouth)
         value, error = loss(drawn.float(), target, image, mask)
-        optimizer.zero_grad()
-        value.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), s.clip)
-        optimizer.step()
-        step += 1
-        follow(slow, model, step)
+        run.learn(value)
         if whole:
             seen.append((float(value.detach()), float(error)))
-        if seen and (over or time.time() - last_print > 30):
+        if seen and run.is_print_due():
             mean, squared = np.mean(seen, 0)
-            print(f"step {step} {spent:.0f} s loss {mean:.5f} PSNR {-10 * np.log10(squared):.2f} of {len(data.items)} pictures", flush=True)
-            seen, last_print = [], time.time()
+            run.print(f"loss {mean:.5f} PSNR {-10 * np.log10(squared):.2f} of {len(data.items)} pictures")
+            seen = []
             data.scan()
-        if over or time.time() - last_save > s.checkpoint_seconds:
-            checkpoint.save({"model": model.state_dict(), "average": slow.state_dict(), "optimizer": optimizer.state_dict(),
-                             "step": step, "spent": spent}, path)
-            publish(settings, "painter", slow, step, spent)
-            last_save = time.time()
-
-
-def main() -> None:
-    parser = config.parser(__doc__)
-    parser.add_argument("--minutes", type=float, help="wall clock over all resumptions, instead of the recipe's")
-    a = parser.parse_args()
-    settings = config.read(CompactConfig, a.config, a.set)
-    train(settings, a.minutes or settings.painter.minutes)
+        run.save_if_due()
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, train, lambda settings: settings.painter)

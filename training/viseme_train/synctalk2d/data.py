@@ -23,11 +23,6 @@ from viseme_train.synctalk2d import audio_encoder
 OFFSETS = 5  # a row's window covers its frames k … k+4
 
 
-def offsets(lengths: np.ndarray) -> np.ndarray:
-    """Where each of some parts of these lengths begins, and where the last one ends."""
-    return np.concatenate([[0], np.cumsum(lengths)])
-
-
 class MelShards:
     """The augmented mels, read as sequences of feature rows by the contract's rules."""
 
@@ -39,13 +34,9 @@ class MelShards:
     def scan(self) -> None:
         """Takes in shards that `augment` has finished since."""
         while (path := self.work / "mels" / f"{len(self.shards)}.npz").exists():
-            with np.load(path) as data:
-                shard: dict[str, Any] = {k: data[k] for k in data.files}
-            shard["c0"], shard["f0"] = offsets(shard["columns"]), offsets(shard["frames"])
+            shard = augment.read_shard(path)
             weight = shard["frames"].astype(np.float64)
             weight[shard["natural"]] *= self.settings.natural
-            #: The usual loud value of a clip, for noise at a given distance.
-            shard["loud"] = np.array([augment.loud(shard["mel"][a:b]) for a, b in zip(shard["c0"][:-1], shard["c0"][1:])], np.float32)
             weight[shard["quiet"]] = 0
             calm = shard["quiet"] / shard["quiet"].sum()
             shard["p"] = np.cumsum((1 - self.settings.quiet) * weight / weight.sum() + self.settings.quiet * calm)
@@ -120,7 +111,7 @@ class Rows:
                     with replacing(cache) as scratch:
                         np.save(scratch, rows)
                     print(f"rows of copy {number}: {len(rows)} in {time.time() - began:.0f} s", flush=True)
-            self.copies[number] = {"cache": cache, "track": track, "f0": offsets(frames), "r0": offsets(counts), "usable": np.repeat(used, frames)}
+            self.copies[number] = {"cache": cache, "track": track, "f0": augment.offsets(frames), "r0": augment.offsets(counts), "usable": np.repeat(used, frames)}
         if workers > 1:
             torch.distributed.barrier()
         for c in self.copies.values():

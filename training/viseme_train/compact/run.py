@@ -1,0 +1,94 @@
+"""A training of the compact family: it goes on where it stopped, and publishes the average of its weights."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from viseme_train import checkpoint, config, device
+from viseme_train.compact.settings import CompactConfig, TrainingSettings
+from viseme_train.schedule import learning_rate
+
+PRINT_SECONDS = 30
+
+
+class Run:
+    """Model, optimiser, clock and checkpoint `<work>/<name>.ckpt` of one training.
+
+    while not run.over:
+        run.tick()
+        run.learn(loss)
+        run.save_if_due()
+    """
+
+    def __init__(self, settings: CompactConfig, name: str, training: TrainingSettings, minutes: float, model: nn.Module, **optimiser: object) -> None:
+        self.settings, self.name, self.training, self.minutes = settings, name, training, minutes
+        self.device = device.choose(settings.device)
+        self.model = model.to(self.device)
+        self.average = copy.deepcopy(self.model)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=training.peak, weight_decay=training.weight_decay, **optimiser)
+        self.path = settings.work / f"{name}.ckpt"
+        self.step, self.spent, self.progress, self.over = 0, 0.0, 0.0, False
+        if self.path.exists():
+            saved = checkpoint.load(self.path)
+            self.model.load_state_dict(saved["model"])
+            self.average.load_state_dict(saved["average"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.step, self.spent = saved["step"], saved["spent"]
+        self.began = time.time() - self.spent
+        self.printed = self.saved = time.time()
+
+    def tick(self) -> None:
+        """Reads the clock and sets the learning rate; the step that follows is the last one when the time is up."""
+        self.spent = time.time() - self.began
+        self.progress = self.spent / (self.minutes * 60)
+        self.over = self.progress >= 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.progress, self.training.peak, self.training.warmup)
+
+    def learn(self, loss: torch.Tensor) -> None:
+        """One step of the weights, and of their average towards them: what is shipped is the average."""
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip)
+        self.optimizer.step()
+        self.step += 1
+        share = 1 - min(0.999, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for a, b in zip(self.average.state_dict().values(), self.model.state_dict().values()):
+                if a.dtype.is_floating_point:
+                    a.lerp_(b, share)
+                else:
+                    a.copy_(b)
+
+    def is_print_due(self) -> bool:
+        return self.over or time.time() - self.printed > PRINT_SECONDS
+
+    def print(self, figures: str) -> None:
+        print(f"step {self.step} {self.spent:.0f} s {figures}", flush=True)
+        self.printed = time.time()
+
+    def save_if_due(self) -> None:
+        """Writes the checkpoint; beside it the averaged weights, which the export reads, and how long they were trained."""
+        if not self.over and time.time() - self.saved <= self.training.checkpoint_seconds:
+            return
+        checkpoint.save({"model": self.model.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
+                         "step": self.step, "spent": self.spent}, self.path)
+        folder = self.settings.checkpoints
+        checkpoint.save(checkpoint.plain_state(self.average), folder / f"{self.name}.pth")
+        checkpoint.save_text(json.dumps({"steps": self.step, "minutes": round(self.spent / 60, 1)}) + "\n", folder / f"{self.name}.json")
+        self.saved = time.time()
+
+
+def command(doc: str | None, train: Callable[[CompactConfig, float], None], training: Callable[[CompactConfig], TrainingSettings]) -> None:
+    """What a training does when it is called from a command line."""
+    parser = config.parser(doc)
+    parser.add_argument("--minutes", type=float, help="wall clock over all resumptions, instead of the recipe's")
+    a = parser.parse_args()
+    settings = config.read(CompactConfig, a.config, a.set)
+    train(settings, a.minutes or training(settings).minutes)
