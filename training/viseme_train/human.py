@@ -1,19 +1,21 @@
 """Recordings of people as training data: an index of files, and phones with times from a forced alignment.
 
-`index.tsv` has the columns `file speaker language …`, `phones_pocketsphinx.tsv` has `file phone start end` (ARPAbet, seconds).
+`index.tsv` has the columns `file speaker language …`, `phones_pocketsphinx.tsv` and what `viseme_train.align` writes `file phone start end`
+(ARPAbet in capitals or IPA, seconds).
 """
 
 from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from viseme_train.phonemes import Phone, expand, from_arpabet
+from viseme_train.phonemes import Phone, expand, from_arpabet, from_ipa
 
 #: Seconds before the aligner's end of a plosive at which the lips part: it counts the burst to the phone.
 BURST = {"P": 0.027, "B": 0.012}
@@ -26,6 +28,7 @@ class Recording:
     file: str
     speaker: str
     sex: str
+    language: str
     aligned: list[tuple[str, float, float]]
 
     def wave(self, folder: Path) -> np.ndarray:
@@ -40,22 +43,29 @@ class Recording:
         """Canonical timed phones."""
         out: list[Phone] = []
         for name, start, end in self.aligned:
-            name = name.rstrip("012")
-            end = max(start + 0.02, end - BURST[name]) if name in BURST else end
-            out += expand(from_arpabet("sil" if name == "SIL" or name.startswith("+") else name), start, end)
+            sound = name.rstrip("012").upper()
+            end = max(start + 0.02, end - BURST[sound]) if sound in BURST else end
+            out += expand(canonical(name), start, end)
         return out
 
 
-def recordings(folder: Path, speakers_held_out: set[str], unused: tuple[str, ...], held_out: bool) -> list[Recording]:
-    """The aligned recordings of the speakers that are held out, or of all others but the `unused` folders."""
+def canonical(name: str) -> list[str]:
+    """The canonical phones of an aligned one."""
+    if name == "SIL" or name.startswith("+"):
+        return ["sil"]
+    return from_arpabet(name) if name.isascii() and name.isupper() else from_ipa(name)
+
+
+def recordings(folder: Path, tables: tuple[Path, ...], chosen: Callable[[dict[str, str]], bool]) -> list[Recording]:
+    """The aligned recordings whose row in the index is `chosen`."""
     aligned: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
-    with open(folder / "phones_pocketsphinx.tsv", encoding="utf-8") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            aligned[row["file"]].append((row["phone"], float(row["start"]), float(row["end"])))
+    for table in tables:
+        with open(table, encoding="utf-8") as file:
+            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+                aligned[row["file"]].append((row["phone"], float(row["start"]), float(row["end"])))
     with open(folder / "index.tsv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    return [Recording(r["file"], r["speaker"], r["sex"], aligned[r["file"]]) for r in rows
-            if r["file"] in aligned and not r["file"].startswith(unused) and (r["speaker"] in speakers_held_out) == held_out]
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [Recording(r["file"], r["speaker"], r["sex"], r["language"], aligned[r["file"]]) for r in rows if r["file"] in aligned and chosen(r)]
 
 
 def names(path: Path) -> set[str]:

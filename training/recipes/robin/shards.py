@@ -13,11 +13,17 @@ from viseme_train.compact.settings import CompactConfig
 from viseme_train.compact.shards import Clip, build
 
 
+def people(settings: CompactConfig, held_out: bool) -> list[human.Recording]:
+    """Recordings of the speakers and languages that are only judged by, or of all others."""
+    apart = human.names(settings.held_out)
+    return human.recordings(settings.speech, settings.phones, lambda row: not row["file"].startswith(settings.unused)
+                            and (row["speaker"] in apart or row["language"] in settings.unheard) == held_out)
+
+
 def clips(settings: CompactConfig, kind: str) -> list[Clip]:
     """`human`, `synthetic`; from other throats `rehuman`, and `revoiced`: the natural ones of the synthetic voices."""
     if kind.endswith("human"):
-        found = human.recordings(settings.speech, human.names(settings.held_out), settings.unused, held_out=False)
-        return [Clip(r.file, partial(r.wave, settings.speech), r.phones) for r in found]
+        return [Clip(r.file, partial(r.wave, settings.speech), r.phones) for r in people(settings, held_out=False)]
     return [Clip(u.id, lambda u=u: u.wave16k, u.phones) for u in corpus.load(settings.work, "train") if kind == "synthetic" or u.natural]
 
 

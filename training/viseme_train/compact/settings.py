@@ -75,12 +75,14 @@ class CompactConfig:
     work: Path
     checkpoints: Path
     pack: Path
-    #: Human speech: a folder with index.tsv and phones_pocketsphinx.tsv. It is not part of the project.
+    #: Human speech: a folder with index.tsv; it is not part of the project. Tables of its phones with times.
     speech: Path
+    phones: tuple[Path, ...]
     #: Human speakers that are only judged by, one name a line.
     held_out: Path
-    #: Folders of the speech that are not used.
+    #: Folders of the speech that are not used, and languages that are only judged by.
     unused: tuple[str, ...]
+    unheard: tuple[str, ...]
     shards: ShardSettings
     listener: ListenerSettings
     painter: PainterSettings

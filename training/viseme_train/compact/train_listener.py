@@ -82,7 +82,7 @@ class Pieces:
         low, high = max(0, 4 * int(row[0])), min(columns, 4 * int(row[-1]) + 8)
         raw = shard["mel"][base + low:base + high].astype(np.float32)
         still = augment.still_columns(targets, np.arange(low, high), front_end.ADVANCE)
-        varied = augment.vary(r, augment.breathe(r, raw, still, shard["loud"][u]), shard["loud"][u])
+        varied = augment.vary(r, augment.breathe(r, augment.throat(r, raw), still, shard["loud"][u]), shard["loud"][u])
         offset = low - 4 * int(row[0])
         mel[:, offset:offset + len(varied)] = varied.T
         have = min(count, frames - first)
