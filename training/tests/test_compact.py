@@ -15,7 +15,7 @@ from viseme_train.compact import export, front_end, shards, train_listener, trai
 from viseme_train.compact.networks import AudioEncoder, Listener
 from viseme_train.compact.settings import CompactConfig, ShardSettings
 
-RECIPE = Path(__file__).parent.parent / "recipes" / "robin" / "compact.toml"
+RECIPE = Path(__file__).parent.parent / "recipes" / "robin" / "robin.toml"
 
 
 def speech(seconds: float, seed: int = 1) -> np.ndarray:

@@ -111,6 +111,6 @@ def compare(path: Path, model: torch.nn.Module, inputs: dict[str, torch.Tensor],
 
 
 def test_the_shipped_checkpoints_load_strictly() -> None:
-    robin = config.load(toy.ROBIN)
+    robin = config.load(toy.RECIPE)
     assert len(audio_encoder.load(robin.encoder_checkpoint).state_dict()) == 91
     assert export.load_generator(export.newest_generator(robin.checkpoints)).channels == robin.generator.channels

@@ -17,10 +17,10 @@ from viseme_train.synctalk2d.losses import picture_loss
 
 
 def test_settings_name_what_is_wrong(tmp_path: Path) -> None:
-    text = toy.ROBIN.read_text(encoding="utf-8")
+    text = toy.RECIPE.read_text(encoding="utf-8")
     for change, word in (("encoder.speed=1", "speed"), ("generator.channels=8", "channels"), ("encoder.batch=1.5", "batch")):
         with pytest.raises(ValueError, match=word):
-            config.load(toy.ROBIN, [change])
+            config.load(toy.RECIPE, [change])
     short = tmp_path / "short.toml"
     short.write_text(text.replace("copies = 3\n", ""), encoding="utf-8")
     with pytest.raises(ValueError, match=r"augment: copies missing"):
@@ -29,9 +29,9 @@ def test_settings_name_what_is_wrong(tmp_path: Path) -> None:
 
 def test_the_work_folder_of_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VISEME_TRAINING_WORK", raising=False)
-    assert config.load(toy.ROBIN).work == toy.TRAINING / "work"
+    assert config.load(toy.RECIPE).work == toy.TRAINING / "work"
     monkeypatch.setenv("VISEME_TRAINING_WORK", str(tmp_path))
-    assert config.load(toy.ROBIN).work == tmp_path
+    assert config.load(toy.RECIPE).work == tmp_path
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from viseme_train.config import Config
 from viseme_train.phonemes import CANONICAL, Phone
 
 TRAINING = Path(__file__).resolve().parents[1]
-ROBIN = TRAINING / "recipes" / "robin" / "robin.toml"
+RECIPE = TRAINING / "tests" / "synctalk2d.toml"
 POSES = 5
 
 
 def settings(folder: Path) -> Config:
-    """robin's settings, with everything small."""
-    return config.load(ROBIN, [
+    """The settings that trained the first robin, with everything small."""
+    return config.load(RECIPE, [
         f"work={json.dumps(str(folder / 'work'))}", f"checkpoints={json.dumps(str(folder / 'checkpoints'))}", f"pack={json.dumps(str(folder / 'toy.avatar'))}",
         "augment.copies=2", "augment.revoiced=0", "augment.quiet_clips=2",
         "encoder.batch=12", "encoder.head_places=16", "encoder.head_epochs=3",

@@ -1,8 +1,8 @@
 """Phones with times for recordings that have a text, by forced alignment: python -m viseme_train.align SPEECH OUT.tsv
 
 pocketsphinx 5 aligns with the English acoustic model of its wheel. Words that its dictionary has not, and all words of other languages, are
-pronounced by espeak-ng; each sound is heard as the nearest English one and written as espeak's, so that no rounding is lost. Only
-recordings that `phones_pocketsphinx.tsv` of the same folder has not are aligned. Beams are wide: texts of recognisers have errors.
+pronounced by espeak-ng; each sound is heard as the nearest English one and written as espeak's, so that no rounding is lost. What
+`phones_pocketsphinx.tsv` of the same folder has, where there is one, is taken as it is. Beams are wide: texts of recognisers have errors.
 Phones are ARPAbet in capitals or IPA, `SIL` is a pause.
 """
 
@@ -98,13 +98,14 @@ def main() -> None:
     parser.add_argument("speech", type=Path)
     parser.add_argument("out", type=Path)
     a = parser.parse_args()
-    with open(a.speech / "phones_pocketsphinx.tsv", encoding="utf-8") as file:
-        have = {row["file"] for row in csv.DictReader(file, delimiter="\t")}
+    given = a.speech / "phones_pocketsphinx.tsv"
+    lines = given.read_text(encoding="utf-8").splitlines() if given.exists() else ["\t".join(COLUMNS)]
+    have = {line.split("\t")[0] for line in lines}
     with open(a.speech / "index.tsv", encoding="utf-8") as file:
-        todo = [row for row in csv.DictReader(file, delimiter="\t") if row["file"] not in have and row["text"]]
+        todo = [row for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if row["file"] not in have and row["text"]]
     with tempfile.TemporaryDirectory() as folder:
         aligner = Aligner([(row["text"], row["language"].split("-")[0]) for row in todo], Path(folder))
-    lines, left = ["\t".join(COLUMNS)], []
+    left = []
     for row in todo:
         wave, _ = soundfile.read(a.speech / row["file"])
         phones = aligner.phones(wave, row["text"], row["language"].split("-")[0])

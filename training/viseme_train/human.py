@@ -1,7 +1,7 @@
 """Recordings of people as training data: an index of files, and phones with times from a forced alignment.
 
-`index.tsv` has the columns `file speaker language …`, `phones_pocketsphinx.tsv` and what `viseme_train.align` writes `file phone start end`
-(ARPAbet in capitals or IPA, seconds).
+`index.tsv` has the columns `file speaker language …`; what `viseme_train.align` writes has `file phone start end` (ARPAbet in capitals or
+IPA, seconds).
 """
 
 from __future__ import annotations
@@ -56,13 +56,12 @@ def canonical(name: str) -> list[str]:
     return from_arpabet(name) if name.isascii() and name.isupper() else from_ipa(name)
 
 
-def recordings(folder: Path, tables: tuple[Path, ...], chosen: Callable[[dict[str, str]], bool]) -> list[Recording]:
+def recordings(folder: Path, table: Path, chosen: Callable[[dict[str, str]], bool]) -> list[Recording]:
     """The aligned recordings whose row in the index is `chosen`."""
     aligned: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
-    for table in tables:
-        with open(table, encoding="utf-8") as file:
-            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-                aligned[row["file"]].append((row["phone"], float(row["start"]), float(row["end"])))
+    with open(table, encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+            aligned[row["file"]].append((row["phone"], float(row["start"]), float(row["end"])))
     with open(folder / "index.tsv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     return [Recording(r["file"], r["speaker"], r["sex"], r["language"], aligned[r["file"]]) for r in rows if r["file"] in aligned and chosen(r)]

@@ -69,23 +69,26 @@ def asked(recording: Recording, gaps: np.ndarray, limit: float) -> tuple[list[bo
     return closed, vowels, pauses
 
 
-def people(ear: Ear, settings: CompactConfig) -> dict[str, Any]:
-    """Shares of each speaker, of all, of a language that was never heard, and of the wrong sound."""
-    found = shards.people(settings, held_out=True)
-    gaps = [gap(mouth(ear, r.wave(settings.speech))) for r in found]
+def summary(found: list[Recording], gaps: list[np.ndarray], settings: CompactConfig) -> dict[str, Any]:
+    """Shares of each speaker, of all, of a language that was never heard, and of the wrong sound, of openings in pixels."""
     limit = SHUT * float(np.percentile(np.concatenate(gaps), 95))
     answers: dict[str, list[tuple[list[bool], ...]]] = defaultdict(list)
     for i, (r, g) in enumerate(zip(found, gaps)):
-        unheard = r.language in settings.unheard
         answers[f"{r.language} {r.speaker} {r.sex}"].append(asked(r, g, limit))
-        if not unheard:
+        if r.language not in settings.unheard:
             answers["all"].append(asked(r, g, limit))
             answers["wrong sound"].append(asked(r, np.resize(gaps[(i + 1) % len(found)], len(g)), limit))
     out = {}
-    for name in sorted(answers):
+    for name in sorted(answers, key=lambda name: (name in ("all", "wrong sound"), name)):
         parts = [sum((a[k] for a in answers[name]), []) for k in range(3)]
-        out[name] = {key: {"share": round(float(np.mean(p)), 3) if p else None, "of": len(p)} for key, p in zip(("closed", "vowels shut", "pauses closed"), parts)}
+        out[name] = {key: {"share": round(float(np.mean(p)), 3) if p else 0.0, "of": len(p)} for key, p in zip(("closed", "vowels shut", "pauses closed"), parts)}
     return out
+
+
+def show(shares: dict[str, Any]) -> None:
+    """One line a speaker."""
+    for name, values in shares.items():
+        print(f"{name:24s}" + "  ".join(f"{key} {100 * s['share']:5.1f} % of {s['of']:4d}" for key, s in values.items()), flush=True)
 
 
 def voices(ear: Ear, settings: CompactConfig) -> dict[str, Any]:
@@ -122,17 +125,17 @@ def voices(ear: Ear, settings: CompactConfig) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = config.parser(__doc__, Path(__file__).with_name("compact.toml"))
+    parser = config.parser(__doc__, Path(__file__).with_name("robin.toml"))
     parser.add_argument("--json", type=Path, help="where the figures are written")
     a = parser.parse_args()
     settings = config.read(CompactConfig, a.config, a.set)
     torch.set_num_threads(1)
     ear, _ = export.load(settings.checkpoints)
-    found = {"voices": voices(ear, settings), "people": people(ear, settings)}
+    people = shards.people(settings, held_out=True)
+    found = {"voices": voices(ear, settings), "people": summary(people, [gap(mouth(ear, r.wave(settings.speech))) for r in people], settings)}
     for name, figures in found["voices"].items():
         print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in figures.items()))
-    for name, shares in found["people"].items():
-        print(f"{name:24s}" + "  ".join(f"{key} {100 * (s['share'] or 0):5.1f} % of {s['of']:4d}" for key, s in shares.items()))
+    show(found["people"])
     if a.json:
         checkpoint.save_text(json.dumps(found, indent=1) + "\n", a.json)
 

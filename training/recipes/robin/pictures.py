@@ -1,6 +1,9 @@
-"""Robin's pictures for the compact family: the template's rois, the mask, and drawn rois with their mouth parameters.
+"""Robin's pictures: the template loop, its rois, the mask, and drawn rois with their mouth parameters.
 
-    python recipes/robin/pictures.py --count 20000
+    python recipes/robin/pictures.py template          <pack>/template.mp4
+    python recipes/robin/pictures.py --count 20000     <work>/pictures, in chunks; stopped and continued at will
+
+The generator's picture at inference is the decoded template, so the template's rois go through H.264 here as well.
 
 The roi is a part of the frame of one constant size that follows the face by whole pixels: crop and paste are copies.
 """
@@ -19,6 +22,7 @@ import presenter
 from viseme_train import checkpoint, config
 from viseme_train.compact.settings import CompactConfig
 
+SETTINGS = Path(__file__).with_name("robin.toml")
 WIDTH, HEIGHT = 320, 224
 #: Rows of the roi above the middle of the face's square: it begins under the nose and ends under the chin's shadow.
 ABOVE = 98
@@ -79,6 +83,25 @@ def mask() -> np.ndarray:
     return np.round(soft * 255 * down[:, None] * across[None]).astype(np.uint8)
 
 
+def film(settings: CompactConfig) -> None:
+    """Draws the silent loop into the pack."""
+    path = settings.pack / "template.mp4"
+    with checkpoint.replacing(path) as scratch:
+        command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{presenter.WIDTH}x{presenter.HEIGHT}", "-r", str(presenter.FPS),
+                   "-i", "-", "-an", "-vf", "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p",
+                   "-c:v", "libx264", "-preset", "slow", "-crf", "14", "-g", "12", "-keyint_min", "12", "-bf", "0", "-sc_threshold", "0",
+                   "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
+                   "-threads", "2", "-movflags", "+faststart", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-f", "mp4", str(scratch)]
+        encoder = subprocess.Popen(command, stdin=subprocess.PIPE)
+        assert encoder.stdin
+        for k in range(presenter.LOOP_FRAMES):
+            encoder.stdin.write(presenter.render(presenter.template_pose(k)).tobytes())
+        encoder.stdin.close()
+        if encoder.wait() != 0:
+            raise SystemExit("ffmpeg failed")
+    print(f"{path}: {presenter.LOOP_FRAMES} frames, {path.stat().st_size / 1e6:.1f} MB")
+
+
 def template(pack: Path) -> np.ndarray:
     """The rois of the decoded template, [frames, H, W, 3] BGR."""
     raw = subprocess.run(["ffmpeg", "-v", "error", "-i", str(pack / "template.mp4"), "-vf",
@@ -122,11 +145,16 @@ def make(settings: CompactConfig, count: int) -> None:
 
 
 def main() -> None:
-    parser = config.parser(__doc__, Path(__file__).with_name("compact.toml"))
-    parser.add_argument("--count", type=int, default=20_000)
+    parser = config.parser(__doc__, SETTINGS)
+    parser.add_argument("what", nargs="?", choices=["template", "rois"], default="rois")
+    parser.add_argument("--count", type=int, default=20_000, help="rois that are drawn")
     a = parser.parse_args()
+    settings = config.read(CompactConfig, a.config, a.set)
     cv2.setNumThreads(1)
-    make(config.read(CompactConfig, a.config, a.set), a.count)
+    if a.what == "template":
+        film(settings)
+    else:
+        make(settings, a.count)
 
 
 if __name__ == "__main__":

@@ -734,8 +734,9 @@ if __name__ == "__main__":
     import cv2
 
     from viseme_train import config
+    from viseme_train.compact.settings import CompactConfig
 
-    out = config.load(Path(__file__).with_name("robin.toml")).work
+    out = config.read(CompactConfig, Path(__file__).with_name("robin.toml")).work
     out.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(f"{out}/robin-frame.png", render(template_pose(0), REST))
     cv2.imwrite(f"{out}/robin-speaking.png", render(template_pose(200), VISEMES["eh"]))

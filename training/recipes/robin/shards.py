@@ -28,7 +28,7 @@ def clips(settings: CompactConfig, kind: str) -> list[Clip]:
 
 
 def main() -> None:
-    a = config.parser(__doc__, Path(__file__).with_name("compact.toml")).parse_args()
+    a = config.parser(__doc__, Path(__file__).with_name("robin.toml")).parse_args()
     settings = config.read(CompactConfig, a.config, a.set)
     for name, _ in settings.listener.shares:
         kind, number = name.split("-")

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from dataset import SETTINGS
 from viseme_train import config
 from viseme_train.checkpoint import replacing, save_text
+from viseme_train.compact.settings import CompactConfig
 from viseme_train.phonemes import expand, from_arpabet, from_ipa, from_russian
 
 HERE = Path(__file__).resolve().parent
@@ -257,10 +257,10 @@ def _make(task: tuple[Path, list[dict[str, Any]]]) -> int:
 
 
 def main() -> None:
-    parser = config.parser(__doc__, SETTINGS)
+    parser = config.parser(__doc__, HERE / "robin.toml")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
-    settings = config.chosen(arguments)
+    settings = config.read(CompactConfig, arguments.config, arguments.set)
     root = settings.work / "corpus"
     jobs = plan(settings.corpus_seed)
     by_engine = {e: [j for j in jobs if j["engine"] == e] for e in ("espeak", "flite", "festival")}

@@ -75,9 +75,11 @@ class CompactConfig:
     work: Path
     checkpoints: Path
     pack: Path
-    #: Human speech: a folder with index.tsv; it is not part of the project. Tables of its phones with times.
+    #: Draws the sentences and voices of the synthetic speech.
+    corpus_seed: int
+    #: Human speech: a folder with index.tsv; it is not part of the project. Its phones with times: what `viseme_train.align` wrote.
     speech: Path
-    phones: tuple[Path, ...]
+    phones: Path
     #: Human speakers that are only judged by, one name a line.
     held_out: Path
     #: Folders of the speech that are not used, and languages that are only judged by.

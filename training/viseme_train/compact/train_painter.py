@@ -86,7 +86,7 @@ def loss(drawn: torch.Tensor, target: torch.Tensor, image: torch.Tensor, mask: t
     across, down = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
     edges = (across.abs() * weight[..., 1:]).mean() + (down.abs() * weight[..., 1:, :]).mean()
     coarse = F.avg_pool2d(error * weight.sqrt(), 8).abs().mean()
-    return flat + 0.8 * edges + 2 * coarse, error.detach().pow(2).mean()
+    return flat + 1.6 * edges + 2 * coarse, error.detach().pow(2).mean()
 
 
 def train(settings: CompactConfig, minutes: float) -> None:

@@ -1,6 +1,6 @@
 """Writes robin's pack of the compact family from its checkpoints: models, mask, crops, goldens, the manifest.
 
-    python recipes/robin/compact_pack.py       needs <pack>/template.mp4 and what `pictures.py` makes
+    python recipes/robin/pack.py       needs <pack>/template.mp4 and what `pictures.py` makes
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from viseme_train.compact.settings import CompactConfig
 
 
 def main() -> None:
-    a = config.parser(__doc__, Path(__file__).with_name("compact.toml")).parse_args()
+    a = config.parser(__doc__, Path(__file__).with_name("robin.toml")).parse_args()
     settings = config.read(CompactConfig, a.config, a.set)
     torch.set_num_threads(1)
     drawn = settings.work / "pictures"
