@@ -115,4 +115,4 @@ def main(viseme: str, pack: Path, source: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else ROOT / "avatars/robin.avatar")
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else ROOT / "Tests/Packs/synctalk2d.avatar")

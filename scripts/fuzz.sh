@@ -34,7 +34,7 @@ fuzz() {
         onnx) cp "$golden"/narrow.onnx "$golden"/narrow-torch.onnx Tests/VisemeONNXTests/Models/generator-int8.onnx "$seeds" ;;
         mlmodel) cp "$golden"/narrow-fp16.mlpackage/Data/com.apple.CoreML/model.mlmodel "$seeds" ;;
         weights) head -c 8192 "$golden"/narrow-fp16.mlpackage/Data/com.apple.CoreML/weights/weight.bin >"$seeds/weight.bin" ;;
-        manifest) cp avatars/robin.avatar/avatar.json "$seeds" ;;
+        manifest) cp Tests/Packs/synctalk2d.avatar/avatar.json "$seeds" ;;
         *) echo "fuzz.sh: no subject '$subject'" >&2; return 64 ;;
     esac
     if VISEME_FUZZ=$subject out/fuzz/viseme-fuzz -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 -max_len=400000 \

@@ -63,7 +63,7 @@ enum Contender: String, CaseIterable, CustomTestStringConvertible {
 /// The default avatar's goldens: what PyTorch gave.
 enum Robin {
     static func avatar() throws -> Avatar {
-        try Avatar(contentsOf: Repository.root.appending(path: "avatars/robin.avatar"))
+        try Avatar(contentsOf: Repository.inheritedRobin)
     }
 
     static func golden(_ role: ModelRole) throws -> AvatarManifest.Golden {

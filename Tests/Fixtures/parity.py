@@ -3,7 +3,7 @@
     python Tests/Fixtures/parity.py --golden             write the golden rows and frames that the Swift tests compare with
     python Tests/Fixtures/parity.py --viseme BINARY      run both pipelines now and compare (`make parity`)
 
-The reference is viseme_train/reference.py (librosa, OpenCV) with the PyTorch models of training/checkpoints/robin; a checkpoint that is
+The reference is viseme_train/reference.py (librosa, OpenCV) with the PyTorch models of training/checkpoints/synctalk2d; a checkpoint that is
 not the one that avatar.json names is an error. `--onnx` runs the pack's ONNX files with Python's ONNX Runtime instead, for
 packs without a checkpoint. Bars: feature rows max|difference| <= 1e-3, PSNR inside the crop square >= 45 dB in every frame.
 """
@@ -24,7 +24,7 @@ import soxr
 from viseme_train import reference
 
 ROOT = Path(__file__).resolve().parents[2]
-CHECKPOINTS = ROOT / "training" / "checkpoints" / "robin"
+CHECKPOINTS = ROOT / "training" / "checkpoints" / "synctalk2d"
 GOLDEN = ROOT / "Tests" / "VisemeCLITests" / "Golden" / "parity"
 AUDIO = "samples/hello.wav"
 FIRST, COUNT = 60, 100
@@ -186,7 +186,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--golden", action="store_true")
     parser.add_argument("--viseme", type=Path)
-    parser.add_argument("--pack", type=Path, default=ROOT / "avatars" / "robin.avatar")
+    parser.add_argument("--pack", type=Path, default=ROOT / "Tests" / "Packs" / "synctalk2d.avatar")
     parser.add_argument("--onnx", action="store_true", help="the pack's ONNX files instead of the checkpoints")
     parser.add_argument("audio", nargs="*", type=Path, help="default: samples/*.wav")
     options = parser.parse_args()

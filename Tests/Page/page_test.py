@@ -61,10 +61,10 @@ def serve(program, data, settings=None):
 
 
 def mouth(avatar):
-    """The lower half of the crop square of the first template frame: x, y, width, height."""
+    """Where the mouth is in the first template frame, of a crop that begins under the nose: x, y, width, height."""
     with open(os.path.join(root, "avatars", f"{avatar}.avatar", "crops.json")) as file:
         x1, y1, x2, y2 = json.load(file)["squares"][0]
-    return {"x": x1 + (x2 - x1) / 5, "y": (y1 + y2) / 2, "width": (x2 - x1) * 3 / 5, "height": (y2 - y1) / 2}
+    return {"x": x1 + (x2 - x1) / 5, "y": y1, "width": (x2 - x1) * 3 / 5, "height": (y2 - y1) * 2 / 3}
 
 
 def leading_silence(path):

@@ -16,7 +16,7 @@ struct LiveMeasurements {
     private func engine() async throws -> Engine {
         let library: String = try #require(Repository.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
         return try await Engine(
-            Avatar(contentsOf: Repository.root.appending(path: "avatars/robin.avatar")),
+            Avatar(contentsOf: Repository.robin),
             backend: TranslatingBackend(splitting: ONNXBackend(libraryPath: library)), media: FFmpeg(),
             judge: WeightJudge())
     }

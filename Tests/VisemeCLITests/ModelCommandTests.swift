@@ -13,7 +13,7 @@ extension CommandLineTests {
         }
 
         private static let robin = BrokenPack.original.path
-        private static let checkpoints = Repository.root.appending(path: "training/checkpoints/robin")
+        private static let checkpoints = Repository.root.appending(path: "training/checkpoints/synctalk2d")
         private static let encoder = checkpoints.appending(path: "audio_visual_encoder.pth").path
 
         private func decode<Value: Decodable>(_ type: Value.Type, _ outcome: Program.Outcome) throws -> Value {

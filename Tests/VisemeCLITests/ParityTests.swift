@@ -29,7 +29,7 @@ struct ParityTests {
     private func facts() throws -> (Facts, Avatar) {
         let facts = try JSONDecoder().decode(
             Facts.self, from: Data(contentsOf: Self.golden.appending(path: "parity.json")))
-        let avatar = try Avatar(contentsOf: Repository.root.appending(path: "avatars/robin.avatar"))
+        let avatar = try Avatar(contentsOf: Repository.inheritedRobin)
         for model in avatar.manifest.models {
             try #require(
                 facts.models[model.file] == model.sha256,

@@ -129,7 +129,7 @@ struct TinyPackEngineTests: PackSuite {
     "The default avatar's golden tensors",
     .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
 struct RobinGoldenTests {
-    private static let pack = Repository.root.appending(path: "avatars/robin.avatar")
+    private static let pack = Repository.inheritedRobin
 
     private func floats(_ name: String) throws -> [Float] {
         try Data(contentsOf: Self.pack.appending(path: name)).withUnsafeBytes { bytes in

@@ -41,7 +41,7 @@ struct GeneratorSplitTests {
         case .narrow: try Subject(Narrow.open("narrow.pth").network().graph.folded())
         case .robin:
             try Subject(
-                OpenedModel(at: Repository.root.appending(path: "avatars/robin.avatar/generator.onnx")).network().graph)
+                OpenedModel(at: Repository.inheritedRobin.appending(path: "generator.onnx")).network().graph)
         case .full: try Subject(Self.seeded([32, 64, 128, 256, 512]))
         }
     }

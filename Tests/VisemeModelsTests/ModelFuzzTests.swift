@@ -87,7 +87,7 @@ struct ModelFuzzTests {
         var random = SeededRandom(7)
         let onnx = try ONNXWriter.data(Self.tiny())
         let package = try Self.tinyPackage()
-        let manifest = try Data(contentsOf: Repository.root.appending(path: "avatars/robin.avatar/avatar.json"))
+        let manifest = try Data(contentsOf: Repository.inheritedRobin.appending(path: "avatar.json"))
         for _ in 0..<10_000 {
             // Errors are welcome, and so is a graph: a weight's byte may be any.
             switch what {

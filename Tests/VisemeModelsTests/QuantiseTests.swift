@@ -115,7 +115,7 @@ struct QuantiseTests {
         .enabled(if: Repository.canRunModels))
     func pack() async throws {
         try await withTemporaryFolder { folder in
-            let robin = try Avatar(contentsOf: Repository.root.appending(path: "avatars/robin.avatar"))
+            let robin = try Avatar(contentsOf: Repository.inheritedRobin)
             let backend = try Narrow.runner()
             var quantiser = PackQuantiser(tool: "test", backend: backend, media: FFmpeg())
             quantiser.samples = 8
@@ -156,7 +156,7 @@ struct QuantiseTests {
         try await withTemporaryFolder { folder in
             let files = FileManager.default
             let (original, link) = (folder.appending(path: "original.avatar"), folder.appending(path: "link.avatar"))
-            try PackCopy.make(of: Repository.root.appending(path: "avatars/robin.avatar"), at: original)
+            try PackCopy.make(of: Repository.inheritedRobin, at: original)
             // The model itself lies behind a link with an absolute path, as a cache would make it.
             let model = original.appending(path: "generator.onnx")
             try files.moveItem(at: model, to: original.appending(path: "real.onnx"))

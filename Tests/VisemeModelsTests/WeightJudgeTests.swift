@@ -10,7 +10,7 @@ import VisemeTestSupport
 /// The engine's judge, on every form in which a model can reach a backend.
 @Suite("The judge of models")
 struct WeightJudgeTests {
-    private static let robin = Repository.root.appending(path: "avatars/robin.avatar")
+    private static let robin = Repository.inheritedRobin
 
     private func verdict(_ data: Data, _ role: ModelRole = .generator) async throws -> TrainingVerdict {
         let description = ModelDescription(

@@ -5,6 +5,12 @@ public enum Repository {
     /// The repository's root.
     public static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized
 
+    /// The default avatar, of the compact family.
+    public static let robin = root.appending(path: "avatars/robin.avatar")
+
+    /// The first robin, of the inherited family: trained models of full value for tests and benchmarks.
+    public static let inheritedRobin = root.appending(path: "Tests/Packs/synctalk2d.avatar")
+
     #if os(macOS)
         /// What ONNX Runtime's library is called here.
         public static let libraryName = "libonnxruntime.dylib"

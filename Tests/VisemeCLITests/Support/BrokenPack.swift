@@ -5,16 +5,16 @@ import VisemeFFmpeg
 @testable import Viseme
 @testable import VisemeModels
 
-/// A copy of the default pack, to be broken on purpose.
+/// A copy of the inherited family's trained pack, to be broken on purpose.
 struct BrokenPack {
-    static let original = Repository.root.appending(path: "avatars/robin.avatar").resolvingSymlinksInPath()
+    static let original = Repository.inheritedRobin
 
     let url: URL
 
     /// Copies the pack into `folder`.
     init(in folder: URL) throws {
         url = folder.appending(path: "broken.avatar")
-        try FileManager.default.copyItem(at: Self.original, to: url)
+        try PackCopy.make(of: Self.original, at: url)
     }
 
     /// Changes `avatar.json`.
