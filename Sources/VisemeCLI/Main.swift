@@ -17,7 +17,8 @@ struct VisemeCommand: AsyncParsableCommand {
         abstract: "An avatar pack + any speech → a talking-head video.",
         version: version,
         subcommands: [
-            RenderCommand.self, StreamCommand.self, ServeCommand.self, FeaturesCommand.self, AvatarCommand.self,
+            RenderCommand.self, StreamCommand.self, ServeCommand.self, FeaturesCommand.self, VisemesCommand.self,
+            AvatarCommand.self,
             InspectCommand.self, ConvertCommand.self, CompareCommand.self, DoctorCommand.self, BenchCommand.self,
         ])
 

@@ -17,6 +17,11 @@ public struct SplittingBackend: InferenceBackend {
         try await backend.audioEncoder(model, threads: threads)
     }
 
+    /// Loads an articulator.
+    @concurrent public func articulator(_ model: ModelFile, threads: Int) async throws -> any Articulator {
+        try await backend.articulator(model, threads: threads)
+    }
+
     /// Loads a generator that runs as a whole.
     @concurrent public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
         try await backend.generator(model, threads: threads)
