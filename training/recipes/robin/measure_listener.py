@@ -130,7 +130,7 @@ def main() -> None:
     a = parser.parse_args()
     settings = config.read(CompactConfig, a.config, a.set)
     torch.set_num_threads(1)
-    ear, _ = export.load(settings.checkpoints)
+    ear, _ = export.load(settings)
     people = shards.people(settings, held_out=True)
     found = {"voices": voices(ear, settings), "people": summary(people, [gap(mouth(ear, r.wave(settings.speech))) for r in people], settings)}
     for name, figures in found["voices"].items():

@@ -20,12 +20,13 @@ from viseme_train.onnx_file import ENCODER_TOLERANCE, GENERATOR_TOLERANCE
 WINDOWS, FRAME, TEMPLATE_FRAME = (0, 7, 15, 25), 14, 40
 
 
-def load(checkpoints: Path) -> tuple[Ear, Hand]:
-    """The averaged weights of both trainings."""
+def load(settings: CompactConfig) -> tuple[Ear, Hand]:
+    """The averaged weights of both trainings, as they are shipped."""
     ear, hand = Ear(), Hand()
     for model, name in ((ear, "listener"), (hand, "painter")):
-        model.load_state_dict(checkpoint.load(checkpoints / f"{name}.pth"), strict=True)
+        model.load_state_dict(checkpoint.load(settings.checkpoints / f"{name}.pth"), strict=True)
         model.eval()
+    ear.listener.press(*settings.listener.press)
     return ear, hand
 
 
@@ -47,7 +48,7 @@ def write(settings: CompactConfig, template: np.ndarray, mask: np.ndarray) -> di
     `template` are the rois of the decoded template, [poses, H, W, 3]. A model that differs from PyTorch is an error.
     """
     pack = settings.pack
-    ear, hand = load(settings.checkpoints)
+    ear, hand = load(settings)
     generator = Generator(ear.listener, hand.code, hand.painter).eval()
     articulator = ear.articulator()
     speech = onnx_file.golden_audio()

@@ -16,6 +16,7 @@ from viseme_train.compact.front_end import BANDS
 ROW, CODE = 96, 128
 #: jaw, width, round, close, tuck, teeth, tongue
 ARTICULATION = 7
+CLOSE = 3
 Channels = tuple[int, int, int, int]
 #: Of the picture at a quarter, an eighth, a sixteenth and a thirty-second of its size.
 CHANNELS: Channels = (32, 64, 96, 160)
@@ -71,6 +72,13 @@ class Listener(nn.Module):
             y = F.dropout(F.relu(norm(conv(x))), 0.25, self.training)
             x = y + x[..., (k - 1) * d:]      # the newest columns: those around the frame
         return self.last(x)
+
+    @torch.no_grad()
+    def press(self, a: float, b: float) -> None:
+        """Makes of `close` (close − a) · b, in the last layer."""
+        last = self.articulation[-1]
+        last.weight[CLOSE] *= b
+        last.bias[CLOSE] = (last.bias[CLOSE] - a) * b
 
     def mouth(self, code: torch.Tensor) -> torch.Tensor:
         """(B, code, N) → (B, 7, N) mouth parameters."""
