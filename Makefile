@@ -43,7 +43,7 @@ lint: ## Check format, layering, the rules of the house, and the training's Pyth
 format: ## Reformat the Swift code
 	swift format --in-place --recursive Package.swift Sources Tests
 
-bench: build ## Measure against the plain Python pipeline; prints JSON (needs training/ installed)
+bench: build ## Measure against the plain Python pipeline (needs training/ installed), or AGAINST_PACK=…; prints JSON
 	@scripts/bench.sh $(BINARY) $(PYTHON)
 
 bench-server: build ## Measure sessions at once: eight with one speaking, two speaking; prints JSON

@@ -77,6 +77,20 @@ extension ONNXBackend: GraphLoader {
         try ONNXSession(
             model, name: name, library: library, threads: threads, optimised: optimised, takesParts: true)
     }
+
+    /// Loads a graph for several lanes: one native session with its weights, whose runs go beside one another.
+    @concurrent public func graphs(
+        _ count: Int, of model: Data, name: String, threads: Int
+    ) async throws -> [any LoadedGraph] {
+        // OpenVINO and CUDA would run a session's lanes one after the other.
+        guard library.provider == .cpu else {
+            return try await concurrently(count) {
+                try await graph(model, name: name, threads: threads, optimised: true)
+            }
+        }
+        let first = try ONNXSession(model, name: name, library: library, threads: threads, takesParts: true)
+        return [first] + (1..<max(1, count)).map { _ in first.lane() }
+    }
 }
 
 extension ONNXSession: LoadedGraph {}
