@@ -4,6 +4,7 @@ import Hummingbird
 import NIOCore
 import Viseme
 import VisemeFFmpeg
+import VisemeStreaming
 
 /// `/v1/sessions`: live sessions.
 struct SessionRoutes: Sendable {
@@ -46,9 +47,9 @@ struct SessionRoutes: Sendable {
             return Response(status: .noContent)
         }
         group.post(":id/audio") { request, context in
-            let input = SpeechInput(session: try await find(request, context), media: media)
+            let input = SpeechInput(into: try await find(request, context), media: media)
             let body = try BoundedBody(request, configuration)
-            if let samples = try SpeechInput.samples(of: request) {
+            if let samples = try request.rawSamples {
                 return Response.json(try await input.say(samples, from: body), status: .accepted)
             }
             return Response.json(try await input.say(containerFrom: body), status: .accepted)
@@ -80,7 +81,7 @@ struct SessionRoutes: Sendable {
         return response
     }
 
-    private func find(_ request: Request, _ context: ServerContext) async throws -> Session {
+    private func find(_ request: Request, _ context: ServerContext) async throws -> Conversation {
         let secret = request.headers[.sessionSecret] ?? request.uri.queryParameters.get("secret")
         let session = try await sessions.find(try context.parameters.require("id"), secret: secret)
         await session.touch()
@@ -98,8 +99,8 @@ struct SessionRoutes: Sendable {
                 .tooLarge, "The text is longer than \(configuration.maxTextCharacters) characters",
                 hint: "Send it sentence by sentence.")
         }
-        let command = try SpeechCommand(configuration)
-        let input = SpeechInput(session: session, media: media)
+        let command = try configuration.textToSpeech()
+        let input = SpeechInput(into: session, media: media)
         return Response.json(
             try await input.say(text, voice: asked.voice, by: command), status: .accepted)
     }
@@ -140,7 +141,7 @@ struct SessionRoutes: Sendable {
             })
     }
 
-    private func events(_ session: Session, _ context: ServerContext) async throws -> Response {
+    private func events(_ session: Conversation, _ context: ServerContext) async throws -> Response {
         let channel = context.channel
         // Before the response begins, so that exceeding the limit is an error response, not a broken stream.
         let (number, reader) = try await session.listen { channel.close(promise: nil) }
