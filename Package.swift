@@ -102,7 +102,7 @@ let package = Package(
 
         // What several test targets need.
         .target(
-            name: "VisemeTestSupport", dependencies: ["Viseme"], path: "Tests/VisemeTestSupport",
+            name: "VisemeTestSupport", dependencies: ["Viseme", "VisemeFFmpeg"], path: "Tests/VisemeTestSupport",
             swiftSettings: settings),
         .testTarget(
             name: "VisemeTests", dependencies: ["Viseme", "VisemeTestSupport"], resources: [.copy("Golden")],

@@ -6,10 +6,7 @@ import VisemeModels
 import VisemeONNX
 import VisemeTestSupport
 
-/// Packs with small frames and networks of a few kilobytes, one of each family.
-enum TinyPack {
-    static let folder = Repository.root.appending(path: "Tests/VisemeCLITests/Golden")
-
+extension TinyPack {
     /// An engine of the pack `NAME.avatar`.
     static func engine(_ name: String, in folder: URL = folder) async throws -> Engine {
         let library: String = try #require(Repository.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")

@@ -29,6 +29,7 @@ struct SessionRoutes: Sendable {
     private struct SayRequest: Decodable {
         var text: String
         var voice: String?
+        var utterance: String?
     }
 
     let sessions: Sessions
@@ -49,10 +50,13 @@ struct SessionRoutes: Sendable {
         group.post(":id/audio") { request, context in
             let input = SpeechInput(into: try await find(request, context), media: media)
             let body = try BoundedBody(request, configuration)
+            let (utterance, isWhole) = try request.utterance
             if let samples = try request.rawSamples {
-                return Response.json(try await input.say(samples, from: body), status: .accepted)
+                return Response.json(
+                    try await input.say(samples, from: body, utterance: utterance, isWhole: isWhole),
+                    status: .accepted)
             }
-            return Response.json(try await input.say(containerFrom: body), status: .accepted)
+            return Response.json(try await input.say(containerFrom: body, utterance: utterance), status: .accepted)
         }
         group.post(":id/finish") { request, context in
             try await find(request, context).finish()
@@ -65,6 +69,7 @@ struct SessionRoutes: Sendable {
         }
         group.get(":id/stream.mp4") { request, context in try await stream(.mp4, request, context) }
         group.get(":id/stream.ts") { request, context in try await stream(.ts, request, context) }
+        group.get(":id/units") { request, context in try await units(request, context) }
         group.get(":id/events") { request, context in try await events(find(request, context), context) }
     }
 
@@ -102,7 +107,7 @@ struct SessionRoutes: Sendable {
         let command = try configuration.textToSpeech()
         let input = SpeechInput(into: session, media: media)
         return Response.json(
-            try await input.say(text, voice: asked.voice, by: command), status: .accepted)
+            try await input.say(text, voice: asked.voice, by: command, utterance: asked.utterance), status: .accepted)
     }
 
     // MARK: Watching
@@ -141,6 +146,33 @@ struct SessionRoutes: Sendable {
             })
     }
 
+    private func units(_ request: Request, _ context: ServerContext) async throws -> Response {
+        let session = try await find(request, context)
+        let kept = try request.keptTemplates(of: session.avatar.engine.avatar.manifest.frames)
+        let channel = context.channel
+        let (number, reader) = try await session.read(keeping: kept) { channel.close(promise: nil) }
+        let headers: HTTPFields = [
+            .contentType: "application/octet-stream", .cacheControl: "no-store", .accelBuffering: "no",
+        ]
+        return Response(
+            status: .ok, headers: headers,
+            body: ResponseBody { writer in
+                do {
+                    for await record in reader.elements {
+                        var buffer = ByteBuffer()
+                        buffer.reserveCapacity(record.byteCount)
+                        for part in [record.header.bytes, record.picture, record.sound] { buffer.writeBytes(part) }
+                        try await writer.write(buffer)
+                    }
+                    await session.leaveUnits(number)
+                    try await writer.finish(nil)
+                } catch {
+                    await session.leaveUnits(number)
+                    throw error
+                }
+            })
+    }
+
     private func events(_ session: Conversation, _ context: ServerContext) async throws -> Response {
         let channel = context.channel
         // Before the response begins, so that exceeding the limit is an error response, not a broken stream.
@@ -148,7 +180,14 @@ struct SessionRoutes: Sendable {
         return EventStream.response { writer in
             do {
                 let stream = EventStream()
-                for await status in reader.elements { try await writer.write(try stream.event("status", status)) }
+                for await notice in reader.elements {
+                    let event =
+                        switch notice {
+                        case .status(let status): try stream.event("status", status)
+                        case .utterance(let utterance): try stream.event("utterance", utterance)
+                        }
+                    try await writer.write(event)
+                }
                 await session.leaveEvents(number)
             } catch {
                 await session.leaveEvents(number)

@@ -1,5 +1,5 @@
-import Viseme
-package import VisemeFFmpeg
+package import Viseme
+import VisemeFFmpeg
 
 /// A live session as its clients use it: who may speak, what is said, and when it is over.
 ///
@@ -10,27 +10,45 @@ package actor Conversation {
         fileprivate let number: Int
         /// Samples of an earlier epoch are dropped: an interruption begins a new one.
         fileprivate let epoch: Int
+        /// The number of its utterance, if that has a name.
+        fileprivate var utterance: Int?
         /// The number of samples pushed, at 16 kHz.
         var samples = 0
     }
 
+    /// A named utterance that requests may continue.
+    private struct Open {
+        let name: String
+        let number: Int
+        let epoch: Int
+        /// A request speaks it.
+        var isRunning = true
+        /// It ends with that request.
+        var isFinishing = false
+    }
+
     package nonisolated let id: String
     package nonisolated let avatar: LoadedAvatar
-    private let settings: ConversationSettings
+    let settings: ConversationSettings
     private let report: @Sendable (ConversationEvent) -> Void
-    private let live: LiveSession
-    private let broadcast: Broadcast
-    private var listeners = Readers<SessionStatus>()
+    let live: LiveSession
+    let broadcast: Broadcast
+    let feed: UnitFeed
+    var listeners = Readers<ConversationNotice>()
     private var numbers = 0
     private var speeches: [Int: Int] = [:]
-    private var bare: (reader: SampleReader, epoch: Int)?
+    private var open: Open?
+    private var names = UtteranceNames()
+    /// Ends of utterances that were interrupted before they began.
+    private var stillborn: [UnitFeed.End] = []
+    private var bare: (reader: SampleReader, epoch: Int, utterance: Int?)?
     private var turn: SpeakingTurn
     private var isDraining = false
     private var spoken: ContinuousClock.Instant?
-    private var state = SessionStatus.State.idle
-    private var recent: [ContinuousClock.Instant] = []
+    var state = SessionStatus.State.idle
+    var recent: [ContinuousClock.Instant] = []
     private var counted: LiveReport
-    private var lastCall = ContinuousClock.now
+    var lastCall = ContinuousClock.now
     private var lastSpeech = ContinuousClock.now
     private var units = 0
 
@@ -40,10 +58,11 @@ package actor Conversation {
     ///   - id: Its name in messages.
     ///   - client: The client that speaking slots are counted for.
     ///   - slots: The speaking slots.
+    ///   - pace: The clock.
     ///   - report: Called with what metrics count.
     package init(
         id: String, avatar: LoadedAvatar, client: String, slots: SpeakingSlots, settings: ConversationSettings,
-        report: @escaping @Sendable (ConversationEvent) -> Void = { _ in }
+        pace: LivePace = .realTime, report: @escaping @Sendable (ConversationEvent) -> Void = { _ in }
     ) async throws {
         self.id = id
         self.avatar = avatar
@@ -53,17 +72,21 @@ package actor Conversation {
         var live = LiveSession.Settings()
         live.sound = LoadedAvatar.sound
         live.drawsTemplate = avatar.idleLoop == nil
+        live.pace = pace
         self.live = try await LiveSession(avatar.engine, settings: live)
         counted = await self.live.report
-        broadcast = Broadcast(avatar, lagUnits: settings.viewerLagSeconds * LiveUnit.perSecond)
+        let lagUnits = settings.viewerLagSeconds * LiveUnit.perSecond
+        (broadcast, feed) = (Broadcast(avatar, lagUnits: lagUnits), UnitFeed(avatar, lagUnits: lagUnits))
     }
 
     // MARK: Speaking
 
     /// Begins an upload, or a text.
     ///
-    /// - Throws: `.conflict` while another one runs; `.busy` when no speaking slot is free.
-    func beginSpeech() async throws -> Speech {
+    /// - Parameter name: The name of its utterance: a new one, or that of the utterance that is spoken into and not finished.
+    /// - Throws: `.usage` for an invalid name; `.conflict` while another request runs, and for a name that was used; `.busy` when no
+    ///   speaking slot is free.
+    func beginSpeech(utterance name: String? = nil) async throws -> Speech {
         let epoch = await live.epoch
         guard state != .ended else { throw ended }
         guard !isDraining else { throw VisemeError(.busy, "The server is stopping") }
@@ -72,12 +95,49 @@ package actor Conversation {
                 .conflict, "Session \(id) already has a speech request",
                 hint: "Wait until that request ends, or interrupt the session.")
         }
+        if let name {
+            try UtteranceNames.check(name)
+            if open?.name != name || open?.epoch != epoch { try names.checkNew(name) }
+        }
         try refusing { try turn.begin() }
-        numbers += 1
-        speeches[numbers] = epoch
+        var speech = Speech(number: reserve(epoch), epoch: epoch)
         lastCall = .now
         spoken = spoken ?? (state == .idle ? .now : nil)
-        return Speech(number: numbers, epoch: epoch)
+        do {
+            speech.utterance = try await utterance(named: name, epoch)
+        } catch {
+            speeches[speech.number] = nil
+            throw error
+        }
+        return speech
+    }
+
+    /// Whether a speech request runs.
+    var isSpeechRequested: Bool { !speeches.isEmpty }
+
+    /// Keeps other speech requests out until the number is removed from `speeches`.
+    private func reserve(_ epoch: Int) -> Int {
+        numbers += 1
+        speeches[numbers] = epoch
+        return numbers
+    }
+
+    /// The utterance of a request: the open one if it has this name, otherwise a new one.
+    private func utterance(named name: String?, _ epoch: Int) async throws -> Int? {
+        if let open, open.epoch == epoch, open.name == name {
+            self.open?.isRunning = true
+            return open.number
+        }
+        if open != nil || name != nil { try await finishUtterance(epoch) }
+        guard let name else { return nil }
+        let number = await live.beginUtterance(epoch: epoch)
+        names.add(name, number: number)
+        guard let number else {
+            stillborn.append(UnitFeed.End(name: name, position: 0, isInterrupted: true))
+            return nil
+        }
+        open = Open(name: name, number: number, epoch: epoch)
+        return number
     }
 
     /// Reports refusals.
@@ -90,10 +150,13 @@ package actor Conversation {
         }
     }
 
-    /// Ends what `beginSpeech` began.
-    func endSpeech(_ speech: Speech) {
-        speeches[speech.number] = nil
+    /// Ends what `beginSpeech` began, and its utterance if that was asked for meanwhile.
+    func endSpeech(_ speech: Speech) async throws {
         lastCall = .now
+        defer { speeches[speech.number] = nil }
+        guard let open, open.number == speech.utterance else { return }
+        self.open?.isRunning = false
+        if open.isFinishing { try await finishUtterance(speech.epoch) }
     }
 
     /// Pushes samples; waits while they are ahead of playback.
@@ -109,15 +172,17 @@ package actor Conversation {
         guard samples.allSatisfy(\.isFinite), sound.allSatisfy(\.isFinite) else {
             throw VisemeError(.badData, "The speech has NaN or infinite samples")
         }
-        return try await push(samples, sound: sound, epoch: speech.epoch)
+        return try await push(samples, sound: sound, epoch: speech.epoch, utterance: speech.utterance)
     }
 
     /// - Parameter isLast: Whether this is the end of the utterance.
-    private func push(_ samples: [Float], sound: [Float], epoch: Int, isLast: Bool = false) async throws -> Bool {
+    private func push(
+        _ samples: [Float], sound: [Float], epoch: Int, utterance: Int?, isLast: Bool = false
+    ) async throws -> Bool {
         guard epoch == (await live.epoch) else { return false }
         let accepted = try refusing { try turn.accept(samples, sound: sound, isLast: isLast) }
         guard let accepted else { return true }
-        return try await live.push(accepted.samples, sound: accepted.sound, epoch: epoch)
+        return try await live.push(accepted.samples, sound: accepted.sound, epoch: epoch, utterance: utterance)
     }
 
     /// The reader of raw samples, shared by successive uploads, so that they join without a gap.
@@ -125,40 +190,54 @@ package actor Conversation {
         if let bare, bare.epoch == speech.epoch, bare.reader.samples == samples { return bare.reader }
         if bare?.epoch == speech.epoch { try await finishSamples(speech.epoch) }
         let reader = try SampleReader(samples, sound: LoadedAvatar.sound)
-        bare = (reader, speech.epoch)
+        bare = (reader, speech.epoch, speech.utterance)
         return reader
     }
+
+    /// Makes what follows begin after the raw samples before it.
+    func joinSamples(before speech: Speech) async throws { try await finishSamples(speech.epoch) }
 
     /// Ends the utterance of a speech, unless it was interrupted.
     func finish(_ speech: Speech) async throws {
         guard await live.epoch == speech.epoch else { return }
-        _ = try await push([], sound: [], epoch: speech.epoch, isLast: true)
-        await live.finish()
+        try await finishUtterance(speech.epoch)
     }
 
-    /// Ends the utterance.
+    /// Ends the utterance. A named one that a request speaks ends with that request.
     package func finish() async throws {
         lastCall = .now
         let epoch = await live.epoch
-        try await finishSamples(epoch)
-        _ = try await push([], sound: [], epoch: epoch, isLast: true)
-        await live.finish()
+        guard let open, open.epoch == epoch else { return try await finishUtterance(epoch) }
+        self.open?.isFinishing = true
+        guard !open.isRunning else { return }
+        // Until the rest was taken, no other request may begin an utterance.
+        let number = reserve(epoch)
+        defer { speeches[number] = nil }
+        try await finishUtterance(epoch)
     }
 
+    private func finishUtterance(_ epoch: Int) async throws {
+        let number = open?.epoch == epoch ? open?.number : nil
+        try await finishSamples(epoch)
+        _ = try await push([], sound: [], epoch: epoch, utterance: number, isLast: true)
+        await live.finish(number)
+        if open?.number == number { open = nil }
+    }
+
+    /// Drains the resamplers of raw samples. Without a name, that ends the utterance.
     private func finishSamples(_ epoch: Int) async throws {
         guard let ending = bare else { return }
         bare = nil
         guard ending.epoch == epoch else { return }
         let (samples, sound) = try await ending.reader.finish()
-        _ = try await push(samples, sound: sound, epoch: epoch, isLast: true)
-        await live.finish()
+        _ = try await push(samples, sound: sound, epoch: epoch, utterance: ending.utterance, isLast: true)
+        if ending.utterance == nil { await live.finish() }
     }
 
     /// Stops speaking and ends running uploads.
     package func interrupt() async {
         lastCall = .now
-        spoken = nil
-        bare = nil
+        (spoken, bare, open) = (nil, nil, nil)
         turn.interrupt()
         await live.interrupt()
     }
@@ -175,66 +254,7 @@ package actor Conversation {
         await live.end()
     }
 
-    private var ended: VisemeError { VisemeError(.notFound, "Session '\(id)' has ended") }
-
-    // MARK: Watching
-
-    /// Adds a viewer.
-    ///
-    /// - Parameter disconnect: Closes the connection of a viewer that falls behind.
-    /// - Throws: `.busy` at the limit of viewers.
-    package func watch(
-        disconnect: @escaping @Sendable () -> Void
-    ) async throws -> (number: Int, reader: Reader<EncodedUnit>) {
-        guard state != .ended else { throw ended }
-        return try await broadcast.watch(upTo: settings.maxViewers, of: id, disconnect: disconnect)
-    }
-
-    /// Removes a viewer.
-    package func leave(_ number: Int) async {
-        lastCall = .now
-        await broadcast.leave(number)
-    }
-
-    /// Adds a listener to events.
-    package func listen(
-        disconnect: @escaping @Sendable () -> Void
-    ) async throws -> (number: Int, reader: Reader<SessionStatus>) {
-        guard state != .ended else { throw ended }
-        guard listeners.count < settings.maxViewers else {
-            throw VisemeError(.busy, "\(listeners.count) clients follow session \(id) already")
-        }
-        // More than a minute: a busy browser is still connected.
-        let listener = listeners.add(limit: 100, disconnect: disconnect)
-        _ = listener.reader.send(await status())
-        return listener
-    }
-
-    /// Removes a listener.
-    package func leaveEvents(_ number: Int) { listeners.remove(number) }
-
-    /// The present status.
-    package func status() async -> SessionStatus {
-        let (report, queued) = (await live.report, await live.queued)
-        let viewers = await broadcast.viewerCount
-        func latency(_ name: String) -> SessionStatus.Latency? {
-            report.latency[name].map { SessionStatus.Latency(median: $0.p50, p95: $0.p95) }
-        }
-        return SessionStatus(
-            state: state, fps: Double(picturesInLastSecond), units: report.units, dropped: report.dropped,
-            late: report.late, starved: report.starved, firstFrame: latency("firstFrame"),
-            interrupt: latency("interrupt"), queuedSeconds: queued / .seconds(1), viewers: viewers)
-    }
-
-    /// Gauges for metrics.
-    package func gauges() async -> (fps: Int, isSpeaking: Bool, viewers: Int) {
-        (picturesInLastSecond, state == .speaking, await broadcast.viewerCount)
-    }
-
-    private var picturesInLastSecond: Int {
-        let since = ContinuousClock.now - .seconds(1)
-        return recent.count { $0 > since }
-    }
+    var ended: VisemeError { VisemeError(.notFound, "Session '\(id)' has ended") }
 
     // MARK: Running
 
@@ -242,16 +262,15 @@ package actor Conversation {
     package func run() async throws {
         do {
             while let unit = try await live.next() {
-                let lost = try await broadcast.give(unit)
-                if lost > 0 { report(.lostViewers(lost)) }
                 await look(at: unit)
+                try await give(unit)
             }
-            close()
+            await close()
             try await broadcast.finish(isComplete: true)
         } catch {
             // Otherwise uploads would wait for units that are never taken.
             await end()
-            close()
+            await close()
             // Nothing is encoded here, so nothing throws.
             try? await broadcast.finish(isComplete: false)
             throw error
@@ -260,13 +279,52 @@ package actor Conversation {
         while await !live.isQuiet { try await Task.sleep(for: .milliseconds(10)) }
     }
 
-    private func close() {
+    /// Sends a unit to everyone, and tells which utterances began and ended.
+    private func give(_ unit: LiveUnit) async throws {
+        let ends = takeEnds(unit.ends)
+        let name = unit.utterance.map { names.name(of: $0.number) } ?? ""
+        let readers = try await feed.give(unit, name: name, ends: ends, state: state.ofUnits)
+        let viewers = try await broadcast.give(unit)
+        if readers + viewers > 0 { report(.lostViewers(readers + viewers)) }
+        tell(ends)
+        guard let utterance = unit.utterance else { return }
+        if utterance.isFirst { tell(name, .started, at: 0) }
+        guard utterance.isLast else { return }
+        tell(name, .finished, at: utterance.position)
+        _ = names.end(utterance.number)
+    }
+
+    /// The ends with their names.
+    private func takeEnds(_ ends: [LiveUtterance.End]) -> [UnitFeed.End] {
+        defer { stillborn = [] }
+        return stillborn
+            + ends.map { end in
+                UnitFeed.End(name: names.end(end.number), position: end.position, isInterrupted: end.isInterrupted)
+            }
+    }
+
+    private func tell(_ ends: [UnitFeed.End]) {
+        for end in ends { tell(end.name, end.isInterrupted ? .interrupted : .finished, at: end.position) }
+    }
+
+    /// Tells the listeners of a named utterance.
+    private func tell(_ name: String, _ state: UtteranceNotice.State, at position: Int) {
+        guard !name.isEmpty else { return }
+        listeners.send(
+            .utterance(UtteranceNotice(id: name, state: state, position: position, rate: LoadedAvatar.sound.rate)))
+    }
+
+    private func close() async {
         state = .ended
         turn.end()
+        let ends = takeEnds(await live.remainingEnds())
+        await feed.finish(ends, number: units, epoch: await live.epoch)
+        tell(ends)
         listeners.send(
-            SessionStatus(
-                state: .ended, fps: 0, units: units, dropped: counted.dropped, late: counted.late,
-                starved: counted.starved, queuedSeconds: 0, viewers: 0))
+            .status(
+                SessionStatus(
+                    state: .ended, fps: 0, units: units, dropped: counted.dropped, late: counted.late,
+                    starved: counted.starved, queuedSeconds: 0, viewers: 0)))
         listeners.finish()
     }
 
@@ -291,7 +349,7 @@ package actor Conversation {
         state = next
         if isNew || units % 25 == 0 {
             await count()
-            if listeners.count > 0 { listeners.send(await status()) }
+            if listeners.count > 0 { listeners.send(.status(await status())) }
         }
         await expire(now)
     }
@@ -309,7 +367,7 @@ package actor Conversation {
         guard speeches.isEmpty, state == .idle else { return }
         if isDraining, await !live.hasSpeech { return await live.end() }
         let quiet = now - max(lastCall, lastSpeech)
-        let isWatched = await broadcast.viewerCount > 0
+        let isWatched = await watching() > 0
         guard quiet > .seconds(isWatched ? settings.quietSeconds : settings.idleSeconds) else { return }
         await live.end()
     }

@@ -31,6 +31,6 @@ package struct SessionStatus: Codable, Sendable, Equatable {
     package var interrupt: Latency?
     /// Seconds of queued speech.
     package var queuedSeconds: Double
-    /// The number of open video streams.
+    /// The number of open streams, of video and of units.
     package var viewers: Int
 }

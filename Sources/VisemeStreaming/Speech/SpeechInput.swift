@@ -24,10 +24,15 @@ package struct SpeechInput: Sendable {
     }
 
     /// Speaks raw samples as they arrive. The utterance continues until `finish`.
+    ///
+    /// - Parameters:
+    ///   - utterance: The utterance's name; nil for none.
+    ///   - isWhole: Whether the utterance ends with the body.
     package func say(
-        _ samples: RawSamples, from body: some AsyncSequence<Data, any Error> & Sendable
+        _ samples: RawSamples, from body: some AsyncSequence<Data, any Error> & Sendable, utterance: String? = nil,
+        isWhole: Bool = false
     ) async throws -> Receipt {
-        try await speaking { speech in
+        try await speaking(utterance) { speech in
             let reader = try await conversation.sampleReader(samples, speech)
             for try await var piece in body {
                 // In parts, because a part is converted as a whole.
@@ -37,7 +42,9 @@ package struct SpeechInput: Sendable {
                     piece = piece.dropFirst(1 << 16)
                 }
             }
-            return (false, await reader.warnings)
+            let warnings = await reader.warnings
+            if isWhole { try await conversation.finish(speech) }
+            return (false, warnings)
         }
     }
 
@@ -45,8 +52,10 @@ package struct SpeechInput: Sendable {
 
     /// Speaks a container's sound as it arrives, as one utterance. An MP4 file with its index at its end, such as a phone's voice
     /// memo, is stored first.
-    package func say(containerFrom body: some AsyncSequence<Data, any Error> & Sendable) async throws -> Receipt {
-        try await speaking { speech in
+    package func say(
+        containerFrom body: some AsyncSequence<Data, any Error> & Sendable, utterance: String? = nil
+    ) async throws -> Receipt {
+        try await speaking(utterance) { speech in
             let (conversation, media, begun) = (conversation, media, speech)
             var pieces = body.makeAsyncIterator()
             var head: [Data] = []
@@ -96,9 +105,9 @@ package struct SpeechInput: Sendable {
 
     /// Speaks a text.
     package func say(
-        _ text: String, voice: String?, by command: SpeechCommand
+        _ text: String, voice: String?, by command: SpeechCommand, utterance: String? = nil
     ) async throws -> Receipt {
-        try await speaking { speech in
+        try await speaking(utterance) { speech in
             let (conversation, media, begun) = (conversation, media, speech)
             let taken = Mutex(0)
             let outcome = try await command.speak(text, voice: voice) {
@@ -117,16 +126,18 @@ package struct SpeechInput: Sendable {
     // MARK: Shared
 
     private func speaking(
+        _ utterance: String?,
         _ body: (inout Conversation.Speech) async throws -> (isInterrupted: Bool, warnings: [String])
     ) async throws -> Receipt {
-        var speech = try await conversation.beginSpeech()
+        var speech = try await conversation.beginSpeech(utterance: utterance)
         do {
             let (isInterrupted, warnings) = try await body(&speech)
-            await conversation.endSpeech(speech)
+            try await conversation.endSpeech(speech)
             return Receipt(
                 seconds: Double(speech.samples) / 16_000, isInterrupted: isInterrupted, warnings: warnings)
         } catch {
-            await conversation.endSpeech(speech)
+            // The first error counts.
+            try? await conversation.endSpeech(speech)
             throw error
         }
     }
@@ -150,6 +161,7 @@ package struct SpeechInput: Sendable {
     ) async throws -> (speech: Conversation.Speech, isInterrupted: Bool, warnings: [String]) {
         var speech = begun
         do {
+            try await conversation.joinSamples(before: speech)
             while let (samples, sound) = try await source.read() {
                 guard try await conversation.push(samples, sound: sound, &speech) else {
                     await source.close()

@@ -34,4 +34,30 @@ extension Request {
             return samples
         }
     }
+
+    /// The utterance that the request names, and whether it ends with the body.
+    ///
+    /// - Throws: `.usage` for another value of `finish` than true and false.
+    var utterance: (name: String?, isWhole: Bool) {
+        get throws {
+            let finish = uri.queryParameters.get("finish") ?? "false"
+            guard let isWhole = Bool(finish) else {
+                throw VisemeError(.usage, "\"finish\" is '\(finish.prefix(64))', expected true or false")
+            }
+            return (uri.queryParameters.get("utterance"), isWhole)
+        }
+    }
+
+    /// The number of template frames that a reader of units keeps.
+    ///
+    /// - Parameter frames: The number of template frames.
+    /// - Throws: `.usage`.
+    func keptTemplates(of frames: Int) throws -> Int {
+        guard let wanted = uri.queryParameters.get("templates") else { return 0 }
+        if wanted == "all" { return frames }
+        guard let kept = Int(wanted), kept >= 0 else {
+            throw VisemeError(.usage, "\"templates\" is '\(wanted.prefix(64))', expected a number or all")
+        }
+        return min(kept, frames)
+    }
 }
