@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 import Subprocess
 import Synchronization
 import Viseme
@@ -16,7 +16,7 @@ import Viseme
 
 /// A program that reads text from standard input and writes a WAV file to standard output. No shell is involved, and the text
 /// is never an argument.
-struct SpeechCommand: Sendable {
+package struct SpeechCommand: Sendable {
     private let program: URL
     private let arguments: [String]
     private let defaultVoice: String
@@ -29,17 +29,21 @@ struct SpeechCommand: Sendable {
         ["flite", "-f", "/dev/stdin", "-o", "/dev/stdout"],
     ]
 
-    /// The configured command, or the first that is installed.
+    /// A command, or the first of the known ones that is installed.
     ///
+    /// - Parameters:
+    ///   - command: The program and its arguments; `{voice}` is replaced. Empty for a known one.
+    ///   - voice: The default voice.
+    ///   - limit: The time for the program, not counting the speech that was read from it.
     /// - Throws: `.unavailable` when there is none.
-    init(_ configuration: ServerConfiguration) throws {
-        let candidates = configuration.speechCommand.isEmpty ? Self.known : [configuration.speechCommand]
+    package init(_ command: [String], voice: String, limit: Duration) throws {
+        let candidates = command.isEmpty ? Self.known : [command]
         for candidate in candidates {
             guard let name = candidate.first, let program = Self.find(name) else { continue }
             self.program = program
             arguments = Array(candidate.dropFirst())
-            defaultVoice = configuration.voice
-            limit = .seconds(configuration.speechCommandSeconds)
+            defaultVoice = voice
+            self.limit = limit
             return
         }
         let names = candidates.compactMap(\.first).joined(separator: "', '")
@@ -70,7 +74,7 @@ struct SpeechCommand: Sendable {
     ///     as fast as it is spoken, and the program waits meanwhile.
     ///   - read: Reads the program's output; returns whether it read to the end.
     /// - Throws: `.usage` for an invalid voice; `.badData` when the program fails; `.timedOut` at the time limit.
-    func speak<Value: Sendable>(
+    package func speak<Value: Sendable>(
         _ text: String, voice: String?, taken: @escaping @Sendable () -> Duration = { .zero },
         _ read: @escaping @Sendable (FileHandle) async throws -> (value: Value, isComplete: Bool)
     ) async throws -> Value {

@@ -1,7 +1,7 @@
 /// The status of a session: the data of its events.
-struct SessionStatus: Codable, Sendable, Equatable {
+package struct SessionStatus: Codable, Sendable, Equatable {
     /// The state of a session.
-    enum State: String, Codable, Sendable {
+    package enum State: String, Codable, Sendable {
         /// There is no speech.
         case idle
         /// The mouth follows speech.
@@ -13,24 +13,24 @@ struct SessionStatus: Codable, Sendable, Equatable {
     }
 
     /// A latency in milliseconds: median and 95th percentile since the session began.
-    struct Latency: Codable, Sendable, Equatable {
-        var median: Double
-        var p95: Double
+    package struct Latency: Codable, Sendable, Equatable {
+        package var median: Double
+        package var p95: Double
     }
 
-    var state: State
+    package var state: State
     /// New pictures in the last second.
-    var fps: Double
+    package var fps: Double
     /// Since the beginning: units of 40 ms, dropped pictures, late units, and units without speech samples in time.
-    var units: Int
-    var dropped: Int
-    var late: Int
-    var starved: Int
+    package var units: Int
+    package var dropped: Int
+    package var late: Int
+    package var starved: Int
     /// From the arrival of the audio of an utterance's first frame to that frame; from an interruption to the next picture.
-    var firstFrame: Latency?
-    var interrupt: Latency?
+    package var firstFrame: Latency?
+    package var interrupt: Latency?
     /// Seconds of queued speech.
-    var queuedSeconds: Double
-    /// The number of open video streams.
-    var viewers: Int
+    package var queuedSeconds: Double
+    /// The number of open streams, of video and of units.
+    package var viewers: Int
 }

@@ -1,5 +1,4 @@
 import Foundation
-import NIOCore
 import Synchronization
 import Viseme
 
@@ -59,7 +58,7 @@ actor ProgramOutput {
             guard left != nil || poll(&wait, 1, 20) != 0 else { continue }
             let count = read(source, &buffer, min(buffer.count, left ?? .max))
             if count < 0, errno == EINTR { continue }
-            guard count > 0, await copy.write(.init(bytes: buffer[..<count])) else { break }
+            guard count > 0, await copy.write(Data(buffer[..<count])) else { break }
             left = left.map { $0 - count }
         }
         await copy.close()

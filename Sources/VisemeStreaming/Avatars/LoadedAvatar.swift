@@ -1,24 +1,24 @@
-import Viseme
-import VisemeFFmpeg
+package import Viseme
+package import VisemeFFmpeg
 
 /// A loaded avatar, with its encoded template.
-final class LoadedAvatar: Sendable {
+package final class LoadedAvatar: Sendable {
     /// The audio format of all live sessions.
-    static let sound = AudioFormat(rate: 48_000, channels: 1)
+    package static let sound = AudioFormat(rate: 48_000, channels: 1)
 
     /// Its id.
-    let id: String
+    package let id: String
     /// Its models.
-    let engine: Engine
+    package let engine: Engine
     /// The stream parameters of every session, for containers.
-    let format: LiveFormat
+    package let format: LiveFormat
     /// Its encoded template; nil when an idle session cannot show the template unchanged.
     let idleLoop: IdleLoop?
     private let crf: Int
     private let filling: Task<Void, Never>?
 
     /// Starts encoding the template in the background.
-    init(id: String, engine: Engine, crf: Int) throws {
+    package init(id: String, engine: Engine, crf: Int) throws {
         let manifest = engine.avatar.manifest
         let encoder = try LiveEncoder(width: manifest.width, height: manifest.height, sound: Self.sound, crf: crf)
         self.id = id
@@ -43,7 +43,7 @@ final class LoadedAvatar: Sendable {
     deinit { filling?.cancel() }
 
     /// Waits until the whole template is encoded.
-    func isFilled() async { await filling?.value }
+    package func isFilled() async { await filling?.value }
 
     /// An encoder for a session.
     func makeEncoder() throws -> LiveEncoder {

@@ -1,14 +1,14 @@
 import Synchronization
 
 /// Slots for sessions that speak at once: as many as the machine can draw in time.
-final class SpeakingSlots: Sendable {
+package final class SpeakingSlots: Sendable {
     /// The number of slots.
     let capacity: Int
     /// The number of slots for one client.
     let share: Int
     private let taken = Mutex([String: Int]())
 
-    init(_ capacity: Int, share: Int) { (self.capacity, self.share) = (capacity, share) }
+    package init(_ capacity: Int, share: Int) { (self.capacity, self.share) = (capacity, share) }
 
     /// Takes a slot for a client.
     ///
@@ -30,5 +30,5 @@ final class SpeakingSlots: Sendable {
     }
 
     /// Whether any slot is in use.
-    var isInUse: Bool { taken.withLock { !$0.isEmpty } }
+    package var isInUse: Bool { taken.withLock { !$0.isEmpty } }
 }

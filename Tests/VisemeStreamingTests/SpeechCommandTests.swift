@@ -3,16 +3,13 @@ import Testing
 import Viseme
 import VisemeTestSupport
 
-@testable import VisemeServer
+@testable import VisemeStreaming
 
 /// Text-to-speech programs that stall, fail, or refuse to end.
 @Suite("Text-to-speech programs", .serialized)
 struct SpeechCommandTests {
     private func command(_ script: String, seconds: Int = 2) throws -> SpeechCommand {
-        var configuration = ServerConfiguration()
-        configuration.speechCommand = ["/bin/bash", "-c", script]
-        configuration.speechCommandSeconds = seconds
-        return try SpeechCommand(configuration)
+        try SpeechCommand(["/bin/bash", "-c", script], voice: "en", limit: .seconds(seconds))
     }
 
     private func readAll(_ output: FileHandle) async throws -> (value: Data, isComplete: Bool) {

@@ -38,7 +38,7 @@ struct SpeakingTurn {
                 return nil
             }
         }
-        guard !samples.isEmpty else { return nil }
+        guard !samples.isEmpty || !sound.isEmpty else { return nil }
         try take()
         pause.heard += samples.count
         return (samples, sound)

@@ -1,10 +1,10 @@
 /// A client's bounded queue of a session's output. An overflow ends the connection, so that a slow client delays no other.
-struct Reader<Element: Sendable>: Sendable {
+package struct Reader<Element: Sendable>: Sendable {
     private let queue: AsyncStream<Element>.Continuation
     private let disconnect: @Sendable () -> Void
 
     /// The queued and future elements.
-    let elements: AsyncStream<Element>
+    package let elements: AsyncStream<Element>
 
     /// Makes a queue.
     ///

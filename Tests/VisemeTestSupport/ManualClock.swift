@@ -1,13 +1,17 @@
 import Synchronization
 
 /// A clock that goes on only when a test says so.
-final class ManualClock: Clock, Sendable {
-    struct Instant: InstantProtocol {
+public final class ManualClock: Clock, Sendable {
+    /// A time since the clock was made.
+    public struct Instant: InstantProtocol {
         var offset: Duration = .zero
 
-        func advanced(by duration: Duration) -> Instant { Instant(offset: offset + duration) }
-        func duration(to other: Instant) -> Duration { other.offset - offset }
-        static func < (a: Instant, b: Instant) -> Bool { a.offset < b.offset }
+        /// Later by a duration.
+        public func advanced(by duration: Duration) -> Instant { Instant(offset: offset + duration) }
+        /// The time to another instant.
+        public func duration(to other: Instant) -> Duration { other.offset - offset }
+        /// Whether `a` is earlier.
+        public static func < (a: Instant, b: Instant) -> Bool { a.offset < b.offset }
     }
 
     private struct State {
@@ -18,10 +22,16 @@ final class ManualClock: Clock, Sendable {
 
     private let state = Mutex(State())
 
-    var now: Instant { state.withLock { $0.now } }
-    let minimumResolution = Duration.nanoseconds(1)
+    /// A clock at zero.
+    public init() {}
 
-    func sleep(until deadline: Instant, tolerance: Duration?) async throws {
+    /// The present time.
+    public var now: Instant { state.withLock { $0.now } }
+    /// Any duration is possible.
+    public let minimumResolution = Duration.nanoseconds(1)
+
+    /// Sleeps until a test has advanced the clock to the deadline.
+    public func sleep(until deadline: Instant, tolerance: Duration?) async throws {
         let number = state.withLock { state in
             state.count += 1
             return state.count
@@ -41,7 +51,8 @@ final class ManualClock: Clock, Sendable {
         try Task.checkCancellation()
     }
 
-    func advance(by duration: Duration) {
+    /// Lets time pass.
+    public func advance(by duration: Duration) {
         let woken = state.withLock { state in
             state.now = state.now.advanced(by: duration)
             let now = state.now

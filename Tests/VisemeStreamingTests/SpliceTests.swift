@@ -3,9 +3,7 @@ import Testing
 import VisemeTestSupport
 import Viseme
 import VisemeFFmpeg
-import VisemeModels
-import VisemeONNX
-@testable import VisemeServer
+@testable import VisemeStreaming
 
 @Suite("Shared idle pictures")
 struct SpliceTests {
@@ -57,11 +55,7 @@ struct SpliceTests {
         .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"),
         arguments: [LiveRequest.Container.mp4, .ts])
     func decoding(container: LiveRequest.Container) async throws {
-        let library: String = try #require(Repository.onnxRuntime)
-        let engine = try await Engine(
-            Avatar(contentsOf: TinyServer.packs.appending(path: "tiny.avatar")),
-            backend: TranslatingBackend(splitting: ONNXBackend(libraryPath: library)), media: FFmpeg(),
-            judge: WeightJudge())
+        let engine = try await TinyPack.engine("tiny")
         let avatar = try LoadedAvatar(id: "tiny", engine: engine, crf: 10)
         await avatar.isFilled()
         let loop = try #require(avatar.idleLoop)
@@ -122,26 +116,4 @@ struct SpliceTests {
             }
         }
     }
-}
-
-/// Mean absolute difference in grey levels.
-func difference(_ a: Image, _ b: Image) -> Double {
-    guard a.bytes.count == b.bytes.count else { return 255 }
-    return Double(zip(a.bytes, b.bytes).reduce(0) { $0 + abs(Int($1.0) - Int($1.1)) }) / Double(a.bytes.count)
-}
-
-/// What a program writes on standard error.
-func complaints(of program: String, _ arguments: [String]) async throws -> String {
-    let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = [program, "-nostdin"].filter { program == "ffmpeg" || $0 != "-nostdin" } + arguments
-    let errors = FileManager.default.temporaryDirectory.appending(path: "err-\(UUID().uuidString)")
-    try Data().write(to: errors)
-    defer { try? FileManager.default.removeItem(at: errors) }  // the system clears its temporary folder anyway
-    process.standardError = try FileHandle(forWritingTo: errors)
-    let (ended, end) = AsyncStream<Void>.makeStream()
-    process.terminationHandler = { _ in end.finish() }
-    try process.run()
-    for await _ in ended {}
-    return String(decoding: try Data(contentsOf: errors), as: UTF8.self)
 }

@@ -1,7 +1,7 @@
 import Testing
 import Viseme
 
-@testable import VisemeServer
+@testable import VisemeStreaming
 
 @Suite("Speaking turns") struct SpeakingTurnTests {
     private static let pauseSeconds = 5
@@ -35,6 +35,14 @@ import Viseme
         let again = pause.isOver(at: start + .seconds(10), seconds: 5)
         let second = pause.isOver(at: start + .seconds(11), seconds: 5)
         #expect(!again && second)
+    }
+
+    @Test("One client cannot take more than its share of the slots")
+    func share() {
+        let slots = SpeakingSlots(2, share: 1)
+        #expect(slots.take(for: "a") && !slots.take(for: "a") && slots.take(for: "b") && !slots.take(for: "c"))
+        slots.giveBack(for: "a")
+        #expect(slots.take(for: "c") && slots.isInUse)
     }
 
     @Test("A turn takes one slot, and gives it back when everything is said")

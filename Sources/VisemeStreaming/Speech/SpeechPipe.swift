@@ -1,5 +1,4 @@
 import Foundation
-import NIOCore
 import Viseme
 
 #if canImport(Glibc)
@@ -42,9 +41,9 @@ actor SpeechPipe {
     /// Writes everything.
     ///
     /// - Returns: Whether the read end is still open.
-    func write(_ buffer: ByteBuffer) -> Bool {
+    func write(_ data: Data) -> Bool {
         guard descriptor >= 0 else { return false }
-        return buffer.withUnsafeReadableBytes { bytes in
+        return data.withUnsafeBytes { bytes in
             var done = 0
             while done < bytes.count, let base = bytes.baseAddress {
                 let count = Self.writeBytes(descriptor, base + done, bytes.count - done)
