@@ -218,16 +218,23 @@ struct UnitServerTests {
                 return reader
             }
             async let good = client.get(session.path + "/units?templates=all", session.headers)
-            try await eventually { try await client.figure("viewers") == 1 }
-            let leaving = try open()
-            try await eventually { try await client.figure("viewers") == 2 }
-            #expect(leaving.read(upTo: 100_000).count == 100_000)
-            leaving.close()
-            try await eventually { try await client.figure("viewers") == 1 }
-            let slow = try open(receiveBuffer: 4096)
-            try await eventually { try await client.figure("slow_viewers_total") == 1 }
-            try await eventually { try await client.figure("viewers") == 1 }
-            slow.close()
+            do {
+                try await eventually { try await client.figure("viewers") == 1 }
+                let leaving = try open()
+                try await eventually { try await client.figure("viewers") == 2 }
+                #expect(try await onThread { leaving.read(upTo: 100_000).count } == 100_000)
+                leaving.close()
+                try await eventually { try await client.figure("viewers") == 1 }
+                let before = try await client.figure("slow_viewers_total")
+                let slow = try open(receiveBuffer: 4096)
+                try await eventually { try await client.figure("slow_viewers_total") == before + 1 }
+                try await eventually { try await client.figure("viewers") == 1 }
+                slow.close()
+            } catch {
+                // Otherwise the good reader would wait for ever.
+                _ = try await client.execute(uri: session.path, method: .delete, headers: session.headers)
+                throw error
+            }
             _ = try await client.execute(uri: session.path, method: .delete, headers: session.headers)
             let numbers = try ReadUnit.all(Data(try await good.body.readableBytesView)).map(\.number)
             #expect(numbers == Array(numbers[0]..<numbers[0] + numbers.count))

@@ -87,16 +87,17 @@ struct ConversationTests {
         let paced = try await PacedConversation()
         try await paced.next(3)
         let request = Task { try await paced.say(Waves.tone(seconds: 14), utterance: "fast", isWhole: true) }
-        try await paced.next(50)
+        try await paced.fill()
         try await Task.sleep(for: .milliseconds(200))
         let queued = await paced.conversation.status().queuedSeconds
         #expect(queued > 9 && queued < 10.5, "\(queued) s wait")
         #expect(await paced.conversation.isSpeechRequested)
-        let told = Told(try await paced.next(400))
+        let told = Told(try await paced.next(450))
         #expect(try await request.value.seconds == 14)
         #expect(told.ends["fast"]?.map(\.position) == [14 * 48_000])
 
         let second = Task { try await paced.say(Waves.tone(seconds: 30), utterance: "cut", isWhole: true) }
+        try await paced.fill()
         try await paced.next(40)
         await paced.conversation.interrupt()
         #expect(try await second.value.isInterrupted)
@@ -175,8 +176,7 @@ struct ConversationTests {
         let paced = try await PacedConversation()
         try await paced.next(3)
         let request = Task { try await paced.say(Waves.tone(seconds: 12), utterance: "whole") }
-        // Ten seconds are taken, the rest waits.
-        while await paced.conversation.status().queuedSeconds < 9 { try await Task.sleep(for: .milliseconds(5)) }
+        try await paced.fill()
         try await paced.conversation.finish()
         let told = Told(try await paced.next(400))
         #expect(try await request.value.isInterrupted == false)

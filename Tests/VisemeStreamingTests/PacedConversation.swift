@@ -69,6 +69,11 @@ final class PacedConversation: Sendable {
         return rest
     }
 
+    /// Waits until as much speech waits as may: a request that has more is held up.
+    func fill() async throws {
+        while await conversation.status().queuedSeconds < 9.9 { try await Task.sleep(for: .milliseconds(5)) }
+    }
+
     /// Waits until everything was drawn and encoded that can be.
     func settle() async throws {
         while await !conversation.live.isQuiet { try await Task.sleep(for: .microseconds(200)) }
