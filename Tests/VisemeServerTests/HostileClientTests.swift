@@ -195,7 +195,7 @@ struct HostileClientTests {
     }
 
     /// The body of an answer in chunks.
-    private static func body(ofChunks answer: some Sequence<UInt8>) throws -> [UInt8] {
+    static func body(ofChunks answer: some Sequence<UInt8>) throws -> [UInt8] {
         let bytes = Array(answer)
         var body: [UInt8] = []
         var at = try #require(Data(bytes).range(of: Data("\r\n\r\n".utf8))).upperBound

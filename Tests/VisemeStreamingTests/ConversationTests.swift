@@ -90,7 +90,7 @@ struct ConversationTests {
         try await paced.fill()
         try await Task.sleep(for: .milliseconds(200))
         let queued = await paced.conversation.status().queuedSeconds
-        #expect(queued > 9 && queued < 10.5, "\(queued) s wait")
+        #expect(queued > 8.5 && queued < 10.5, "\(queued) s wait")
         #expect(await paced.conversation.isSpeechRequested)
         let told = Told(try await paced.next(450))
         #expect(try await request.value.seconds == 14)

@@ -69,9 +69,9 @@ final class PacedConversation: Sendable {
         return rest
     }
 
-    /// Waits until as much speech waits as may: a request that has more is held up.
+    /// Waits until as much speech waits as may, ten seconds and one that is planned: a request that has more is held up.
     func fill() async throws {
-        while await conversation.status().queuedSeconds < 9.9 { try await Task.sleep(for: .milliseconds(5)) }
+        while await conversation.status().queuedSeconds < 8.5 { try await Task.sleep(for: .milliseconds(5)) }
     }
 
     /// Waits until everything was drawn and encoded that can be.
