@@ -2,30 +2,38 @@
 public enum MouthLetter: String, Sendable, Codable, CaseIterable {
     /// `A` closed (/p b m/), `B` teeth together (/k s t i/), `C` open (/ɛ æ/), `D` wide open (/ɑ/), `E` slightly rounded (/ɔ ɜ/),
     /// `F` puckered (/u o w/), `G` lower lip under the teeth (/f v/), `H` tongue up (/l/), `X` at rest.
-    case A, B, C, D, E, F, G, H, X
+    case a = "A"
+    case b = "B"
+    case c = "C"
+    case d = "D"
+    case e = "E"
+    case f = "F"
+    case g = "G"
+    case h = "H"
+    case x = "X"
 
     /// The letter of a shape.
     public init(of shape: MouthShape) {
         let opening = shape.opening
         self =
             if shape[.sil] > 0.5, opening < 0.05 {
-                .X
+                .x
             } else if shape.closure > 0.5 {
-                .A
+                .a
             } else if shape.tuck > 0.5 {
-                .G
+                .g
             } else if shape.rounding > 0.55 {
-                opening > 0.4 ? .E : .F
+                opening > 0.4 ? .e : .f
             } else if shape[.l] > 0.4, opening > 0.12 {
-                .H
+                .h
             } else if shape.rounding > 0.3, opening > 0.2 {
-                .E
+                .e
             } else if opening > 0.55 {
-                .D
+                .d
             } else if opening > 0.28 {
-                .C
+                .c
             } else {
-                .B
+                .b
             }
     }
 }

@@ -1,27 +1,41 @@
 /// The fifteen visemes of Oculus LipSync, which most avatars for games and the web have as blend shapes (`viseme_PP` …).
 public enum OculusViseme: String, Sendable, Codable, CaseIterable {
-    /// The names are those of the blend shapes. `E`, `I`, `O` and `U` are vowels.
-    case sil, PP, FF, TH, DD, kk, CH, SS, nn, RR, aa, E, I, O, U
+    /// The raw values are the blend shapes' names. `e`, `i`, `o` and `u` are vowels, like `aa`.
+    case sil
+    case pp = "PP"
+    case ff = "FF"
+    case th = "TH"
+    case dd = "DD"
+    case kk
+    case ch = "CH"
+    case ss = "SS"
+    case nn
+    case rr = "RR"
+    case aa
+    case e = "E"
+    case i = "I"
+    case o = "O"
+    case u = "U"
 
     /// The viseme of a phone.
     public init(_ phone: Phone) {
         self =
             switch phone {
             case .sil: .sil
-            case .p, .b, .m: .PP
-            case .f, .v: .FF
-            case .th: .TH
-            case .t, .d: .DD
+            case .p, .b, .m: .pp
+            case .f, .v: .ff
+            case .th: .th
+            case .t, .d: .dd
             case .k, .ng, .h: .kk
-            case .sh: .CH
-            case .s: .SS
+            case .sh: .ch
+            case .s: .ss
             case .n, .l: .nn
-            case .r, .rr, .er: .RR
+            case .r, .rr, .er: .rr
             case .ae, .ah, .ax, .aa: .aa
-            case .ey, .eh: .E
-            case .iy, .ih, .y: .I
-            case .ao, .oo, .oe: .O
-            case .uh, .uw, .ue, .w: .U
+            case .ey, .eh: .e
+            case .iy, .ih, .y: .i
+            case .ao, .oo, .oe: .o
+            case .uh, .uw, .ue, .w: .u
             }
     }
 
@@ -36,7 +50,7 @@ public enum OculusViseme: String, Sendable, Codable, CaseIterable {
         var weights = [Float](repeating: 0, count: allCases.count)
         for (index, probability) in zip(indices, shape.phones) { weights[index] += probability }
         let speech = 1 - weights[0]
-        for (viseme, seen) in [(OculusViseme.PP, shape.closure), (.FF, shape.tuck)] {
+        for (viseme, seen) in [(OculusViseme.pp, shape.closure), (.ff, shape.tuck)] {
             let index = allCases.firstIndex(of: viseme).unsafelyUnwrapped
             let wanted = seen * speech
             guard wanted > weights[index] else { continue }

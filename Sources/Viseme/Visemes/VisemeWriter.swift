@@ -17,8 +17,8 @@ public struct VisemeWriter: Sendable {
     private let rate: Int
     private let soundFile: String
     private var curve: MouthCurve
-    private var visemes = MouthCues<OculusViseme>(brief: [.PP, .FF])
-    private var letters = MouthCues<MouthLetter>(brief: [.A, .G])
+    private var visemes = MouthCues<OculusViseme>(brief: [.pp, .ff])
+    private var letters = MouthCues<MouthLetter>(brief: [.a, .g])
     private var visemeCues: [MouthCue<OculusViseme>] = []
     private var samples = 0
     private var frames = 0

@@ -35,10 +35,10 @@ struct MouthShapeTests {
     @Test("Lips that touch are PP whatever the phones say, but not in silence")
     func closure() {
         let n = saying(.n) { $0.closure = 0.9 }
-        #expect(OculusViseme(of: n) == .PP)
+        #expect(OculusViseme(of: n) == .pp)
         #expect(abs(OculusViseme.weights(of: n).reduce(0, +) - 1) < 1e-5)
         #expect(OculusViseme(of: saying(.sil) { $0.closure = 0.9 }) == .sil)
-        #expect(OculusViseme(of: saying(.s) { $0.tuck = 0.8 }) == .FF)
+        #expect(OculusViseme(of: saying(.s) { $0.tuck = 0.8 }) == .ff)
     }
 
     @Test("Blend shapes are ARKit's 52; only those of mouth, jaw and tongue move, within 0…1")
@@ -62,12 +62,12 @@ struct MouthShapeTests {
     @Test("Letters follow Rhubarb's chart")
     func letters() {
         let cases: [(MouthShape, MouthLetter)] = [
-            (.rest, .X), (saying(.m) { ($0.jaw, $0.closure) = (0.1, 1) }, .A),
-            (saying(.s) { ($0.jaw, $0.teeth) = (0.1, 1) }, .B),
-            (saying(.eh) { ($0.jaw, $0.width) = (0.45, 0.4) }, .C), (saying(.aa) { $0.jaw = 0.9 }, .D),
-            (saying(.ao) { ($0.jaw, $0.rounding) = (0.7, 0.6) }, .E),
-            (saying(.uw) { ($0.jaw, $0.rounding) = (0.2, 1) }, .F),
-            (saying(.f) { ($0.jaw, $0.tuck) = (0.14, 1) }, .G), (saying(.l) { ($0.jaw, $0.tongue) = (0.34, 1) }, .H),
+            (.rest, .x), (saying(.m) { ($0.jaw, $0.closure) = (0.1, 1) }, .a),
+            (saying(.s) { ($0.jaw, $0.teeth) = (0.1, 1) }, .b),
+            (saying(.eh) { ($0.jaw, $0.width) = (0.45, 0.4) }, .c), (saying(.aa) { $0.jaw = 0.9 }, .d),
+            (saying(.ao) { ($0.jaw, $0.rounding) = (0.7, 0.6) }, .e),
+            (saying(.uw) { ($0.jaw, $0.rounding) = (0.2, 1) }, .f),
+            (saying(.f) { ($0.jaw, $0.tuck) = (0.14, 1) }, .g), (saying(.l) { ($0.jaw, $0.tongue) = (0.34, 1) }, .h),
         ]
         for (shape, letter) in cases { #expect(MouthLetter(of: shape) == letter) }
     }
