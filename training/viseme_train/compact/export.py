@@ -62,8 +62,8 @@ def write(settings: CompactConfig, template: np.ndarray, mask: np.ndarray) -> di
     golden = {"speech.bin": (speech, "<f4"), "encoder.input.bin": (mel, "<f4"), "encoder.output.bin": (features, "<f4"), "generator.roi.u8": (roi, "u1"),
               "generator.audio.bin": (audio, "<f4"), "generator.output.bin": (output, "<f4")}
     with onnx_file.files_of(pack) as scratch:
-        onnx_file.write(ear.encoder, (torch.from_numpy(mel),), ["mel"], "features", scratch / "audio_encoder.onnx")
-        onnx_file.write(generator, (torch.from_numpy(image), torch.from_numpy(audio)), ["image", "audio"], "output", scratch / "generator.onnx")
+        onnx_file.write(ear.encoder, (torch.from_numpy(mel),), ["mel"], ["features"], scratch / "audio_encoder.onnx")
+        onnx_file.write(generator, (torch.from_numpy(image), torch.from_numpy(audio)), ["image", "audio"], ["output"], scratch / "generator.onnx")
         onnx_file.check(scratch / "audio_encoder.onnx", {"mel": mel}, features, ENCODER_TOLERANCE)
         onnx_file.check(scratch / "generator.onnx", {"image": image, "audio": audio}, output, GENERATOR_TOLERANCE)
         write_mask(mask, scratch / "mask.pgm")
