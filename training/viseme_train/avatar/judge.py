@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,9 +15,9 @@ from viseme_train.avatar.settings import PrepareSettings
 from viseme_train.avatar.video import FPS, LONGEST_STAND
 
 #: Why a frame is not used: bits of a frame's mark, with the words for them.
-NO_FACE, SECOND_FACE, TURNED, COVERED, BLURRED, CUT, OUTSIDE, SIZE, STANDING = (1 << k for k in range(9))
+NO_FACE, SECOND_FACE, TURNED, COVERED, BLURRED, CUT, OUTSIDE, SIZE, STANDING, LIGHT = (1 << k for k in range(10))
 WORDS = {NO_FACE: "no face", SECOND_FACE: "a second face", TURNED: "turned away", COVERED: "something before the mouth", BLURRED: "blurred", CUT: "a cut",
-         OUTSIDE: "mouth at the picture's edge", SIZE: "much nearer or farther", STANDING: "the picture stands still"}
+         OUTSIDE: "mouth at the picture's edge", SIZE: "much nearer or farther", STANDING: "the picture stands still", LIGHT: "other light"}
 #: What to do about each, when it is more than a few frames.
 REMEDIES = {NO_FACE: "Stay in the picture, and light the face from the front.",
             SECOND_FACE: "Be alone in the picture; pictures of people on the wall count, too.",
@@ -26,13 +27,16 @@ REMEDIES = {NO_FACE: "Stay in the picture, and light the face from the front.",
             CUT: "Record in one go; stretches between cuts are used on their own.",
             OUTSIDE: "Leave room below the chin and beside the face.",
             SIZE: "Keep your distance from the camera.",
-            STANDING: "The camera dropped pictures: close other programs, or record with the phone's own camera program."}
+            STANDING: "The camera dropped pictures: close other programs, or record with the phone's own camera program.",
+            LIGHT: "Lock the camera's exposure and white balance, and close the curtains."}
 #: A cut changes the picture this much more than the frames around it do.
 CUT_RATIO = 6.0
 #: Speech is at most this much below the loud parts, in dB, and above this level.
 SPEECH_RANGE, SPEECH_LEAST = 25.0, -58.0
-#: Grey levels by which a place of the lower face must differ from its median to look strange.
-STRANGE = 30.0
+#: Deviations by which a place of the lower face must differ from its median to look strange, and what compression adds to each deviation, in grey levels.
+STRANGE, CODING_NOISE = 3.0, 3.0
+#: A picture that changes by less than this share of what is usual around it repeats the one before.
+REPEATS = 0.3
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,9 @@ def mark(scan: Scan, cuts: np.ndarray, size: tuple[int, int], boxes: np.ndarray 
     usable = found & (marks == 0)
     if usable.any():
         marks[found & (scan["sharp"] < settings.blur * np.median(scan["sharp"][usable]))] |= BLURRED
-        marks[found & covered(scan["patch"], usable, settings)] |= COVERED
+        other = np.abs(scan["colour"] - np.median(scan["colour"][usable], 0)).max(1) > settings.other_light
+        marks[found & other] |= LIGHT
+        marks[found & ~other & covered(scan, usable & ~other, settings)] |= COVERED
     for k in cuts:
         marks[max(0, k - 1):k + 1] |= CUT
     for first, length in runs(np.concatenate([[False], np.diff(scan["time"]) < 1e-6])):
@@ -122,15 +128,21 @@ def mark(scan: Scan, cuts: np.ndarray, size: tuple[int, int], boxes: np.ndarray 
     return marks
 
 
-def covered(patches: np.ndarray, usable: np.ndarray, settings: PrepareSettings) -> np.ndarray:
-    """Frames whose lower face looks like never before: a hand, a cup. What is there all the time is part of the person."""
-    some = patches[usable]
-    usual = np.median(some[:: max(1, len(some) // 400)], 0)
-    strange = np.abs(patches - usual.astype(np.float32)).max(3)
-    strange -= np.median(strange, (1, 2), keepdims=True).clip(max=STRANGE)  # another light changes all of it a little
-    # The outer edge shows what is behind the head.
-    inner = slice(PATCH // 8, -PATCH // 8)
-    return np.asarray((strange[:, inner, inner] > STRANGE).mean((1, 2)) > settings.occluded)
+def covered(scan: Scan, usable: np.ndarray, settings: PrepareSettings) -> np.ndarray:
+    """Frames whose lower face looks like never before: a hand, a cup. What is there all the time is part of the person.
+
+    Strange is what differs from a place's median by more than that place's own changes: skin hardly changes, lips do.
+    """
+    lightness = scan["colour"][:, 0]
+    gain = np.clip(np.median(lightness[usable]) / np.maximum(lightness, 1), 0.5, 2)  # other light is no hand
+    inner = slice(PATCH // 8, -PATCH // 8)  # the outer edge shows what is behind the head
+    patches = scan["patch"][:, inner, inner]
+    some = np.flatnonzero(usable)[:: max(1, int(usable.sum()) // 400)]
+    known = patches[some] * gain[some, None, None, None]
+    usual = np.median(known, 0)
+    spread = STRANGE * (1.48 * np.median(np.abs(known - usual), 0) + CODING_NOISE)
+    share = np.array([(np.abs(p * g - usual) > spread).any(2).mean() for p, g in zip(patches, gain)])
+    return np.asarray(ndimage.median_filter(share, 5, mode="nearest") > settings.occluded)
 
 
 def light_jumps(colour: np.ndarray, found: np.ndarray, settings: PrepareSettings) -> tuple[int, ...]:
@@ -150,9 +162,10 @@ def picture_rate(scan: Scan, speaking: np.ndarray, source_rate: float) -> float:
         return source_rate
     faster = max(1.0, source_rate / FPS)
     rates = [source_rate, float((np.diff(scan["time"]) > 1e-6).mean()) * FPS * faster]
-    changes = np.abs(np.diff(scan["thumb"].astype(np.int16), axis=0)).max((1, 2)) > 0
+    change = np.abs(np.diff(scan["thumb"].astype(np.float32), axis=0)).mean((1, 2))
     if speaking[1:].sum() >= 2 * FPS:
-        rates.append(float(changes[speaking[1:]].mean()) * FPS * faster)
+        new = change > REPEATS * ndimage.percentile_filter(change, 75, 13, mode="nearest")
+        rates.append(float(new[speaking[1:]].mean()) * FPS * faster)
     return min(rates)
 
 
@@ -201,15 +214,14 @@ def judge(scan: Scan, heard: Heard, wave: np.ndarray, source_rate: float, size: 
     if heard_enough and opens and (follow.r < settings.least_follow or follow.r - follow.chance < settings.least_above_chance):
         refusals.append(f"The mouth does not follow the sound (r {follow.r:.2f}; {follow.chance:.2f} come by chance). Is it music, another voice, or a film that was dubbed?")
     said = ["There is sound, but the mouth hardly opens: nobody speaks in this clip. It serves as rest only."] if silent else []
-    said += advice(marks, speaking, closed, loud, noise, clipped, scan, settings)
+    said += advice(marks, loud, noise, clipped, scan, settings)
     return Verdict(marks=marks, speaking=speaking, aperture=aperture, loudness=level, follow=follow, corrected=corrected,
                    lights=light_jumps(scan["colour"], found, settings) if count else (), cuts=tuple(int(k) for k in cuts), closed=closed, rate=rate,
                    level=loud, noise=noise, clipped=clipped, ends=ends, refusals=tuple(refusals),
                    advice=tuple(said))
 
 
-def advice(marks: np.ndarray, speaking: np.ndarray, closed: tuple[tuple[int, int], ...], loud: float, noise: float, clipped: float, scan: Scan,
-           settings: PrepareSettings) -> list[str]:
+def advice(marks: np.ndarray, loud: float, noise: float, clipped: float, scan: Scan, settings: PrepareSettings) -> list[str]:
     """What would make the next recording better."""
     said: list[str] = []
     count = len(marks)
@@ -229,8 +241,14 @@ def advice(marks: np.ndarray, speaking: np.ndarray, closed: tuple[tuple[int, int
         said.append(f"{clipped * 100:.1f} % of the sound is clipped. Turn the microphone down, or go farther from it.")
     if loud - noise < 25 and count:
         said.append(f"There is noise only {loud - noise:.0f} dB below the voice. Record in a quiet room without music.")
-    if (seconds := speaking.sum() / FPS) < 30:
+    return said
+
+
+def more_material(verdicts: Sequence[Verdict]) -> list[str]:
+    """What all clips together lack."""
+    said = []
+    if (seconds := sum(int((v.speaking & v.good).sum()) for v in verdicts) / FPS) < 30:
         said.append(f"There are {seconds:.0f} s of speech. 30 s or more, with many different words, make a better mouth.")
-    if sum(n for _, n in closed) < 8 * FPS:
-        said.append("The mouth is closed and at rest for less than 8 s. Add 15 s of listening with a closed mouth: the avatar rests like that.")
+    if (rest := sum(n for v in verdicts for _, n in v.closed) / FPS) < 8:
+        said.append(f"The mouth is closed and at rest for {rest:.0f} s. Add 15 s of listening with a closed mouth: the avatar rests like that.")
     return said

@@ -23,7 +23,7 @@ import numpy as np
 
 from viseme_train import checkpoint
 from viseme_train.avatar import hearing, judge, report, scan, shape, video
-from viseme_train.avatar.face import Models, Tracker
+from viseme_train.avatar.face import Models, Tracker, square_around
 from viseme_train.avatar.judge import Verdict
 from viseme_train.avatar.progress import Progress
 from viseme_train.avatar.settings import PrepareSettings
@@ -102,10 +102,16 @@ def look(work: Work, clip: Clip, models: Models, settings: PrepareSettings) -> N
             tracker = Tracker(models)
             mesh = tracker(image)
             other = scan.second_face(tracker, image)
-            rows.append((0, 0, 0) if mesh is None else (shape.width(mesh.points[None])[0] / scale, shape.yaw(mesh.points[None])[0], other))
+            if mesh is None:
+                rows.append((0, 0, 0, 0))
+            else:
+                # An upside-down face is found as well, as a poorer one the other way round.
+                turned = Tracker(models)(np.ascontiguousarray(image[::-1, ::-1]))
+                roll = 180.0 if turned and turned.presence > mesh.presence else np.degrees(square_around(mesh.points).angle)
+                rows.append((shape.width(mesh.points[None])[0] / scale, shape.yaw(mesh.points[None])[0], other, roll))
             pictures.append(report.small(image))
         with checkpoint.replacing(note) as scratch:
-            np.savez(scratch, rows=np.array(rows).reshape(-1, 3), pictures=np.array(pictures))
+            np.savez(scratch, rows=np.array(rows).reshape(-1, 4), pictures=np.array(pictures))
     with np.load(note) as saved:
         rows, work.looks = saved["rows"], saved["pictures"]
     count = len(rows)
@@ -119,6 +125,8 @@ def look(work: Work, clip: Clip, models: Models, settings: PrepareSettings) -> N
         return work.refuse(f"There are two faces in {two} of {count} places. An avatar is one person: record alone, without pictures of people behind.")
     if (away := int((abs(found[:, 1]) > settings.yaw).sum())) + count - len(found) > 0.6 * count:
         return work.refuse(f"The head is turned away in {away} of {count} places. Look at the lens.")
+    if (fallen := int((abs(found[:, 3]) > settings.roll).sum())) > 0.5 * count:
+        return work.refuse(f"The picture lies on its side or upside down in {fallen} of {count} places. Turn the video, and save it again.")
     work.face = float(np.median(found[:, 0]))
     if work.face < settings.least_face:
         return work.refuse(f"The face is {work.face:.0f} pixels wide, {settings.least_face:.0f} are needed and 200 are good. Come nearer to the camera.")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Pictures of a contact sheet, their height, and the width of the timelines.
 PICTURES, SMALL, TIMELINE = 24, 150, 1000
 COLOURS = {judge.NO_FACE: "#444", judge.SECOND_FACE: "#8e44ad", judge.TURNED: "#2980b9", judge.COVERED: "#d35400", judge.BLURRED: "#16a085",
-           judge.CUT: "#c0392b", judge.OUTSIDE: "#7f8c8d", judge.SIZE: "#b7950b", judge.STANDING: "#e84393"}
+           judge.CUT: "#c0392b", judge.OUTSIDE: "#7f8c8d", judge.SIZE: "#b7950b", judge.STANDING: "#e84393", judge.LIGHT: "#f1c40f"}
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:1040px;margin:2em auto;padding:0 1em;color:#222}
 h1,h2{line-height:1.2}.sheet img{margin:2px;border:3px solid #2a8}.sheet img.bad{border-color:#c33}
 .no{background:#fde8e6;border-left:6px solid #c33;padding:.6em 1em}.yes{background:#e6f6ee;border-left:6px solid #2a8;padding:.6em 1em}
@@ -149,5 +149,7 @@ def write(path: Path, works: Sequence[Work], crop: tuple[int, int], refused: str
     else:
         head = (f'<div class="yes"><b>This is enough to begin with.</b> The mouth is drawn in a rectangle of {crop[0]}×{crop[1]} pixels (green). '
                 "Frames with a red border are left out.</div>")
+    if more := judge.more_material([w.verdict for w in works if w.verdict and not w.refusals]):
+        head += "<ul>" + "".join(f"<li>{html.escape(m)}</li>" for m in more) + "</ul>"
     body = "".join(_clip(w, crop, settings) for w in works)
     checkpoint.save_text(f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Recording report</title><style>{STYLE}</style><h1>Recording report</h1>{head}{body}</html>\n', path)

@@ -14,13 +14,15 @@ class PrepareSettings:
     #: Pictures a second of the source below which a mouth cannot be followed.
     least_rate: float = 15.0
     #: Faces are scaled down to this width, temple to temple: a larger one costs more in every frame that is ever drawn.
-    largest_face: float = 300.0
+    largest_face: float = 340.0
     #: Below this width lips are a few pixels.
     least_face: float = 80.0
     #: Longest side of a prepared frame.
     largest_side: int = 1920
     #: Degrees by which a head may be turned to the side, as the mesh tells it.
     yaw: float = 30.0
+    #: Degrees by which it may lean: a picture on its side was saved without its rotation.
+    roll: float = 45.0
     #: Size of another face, in shares of the person's, from which on there are two people.
     second_face: float = 0.5
     #: A frame is looked through for other faces every so many frames.
@@ -28,14 +30,16 @@ class PrepareSettings:
     #: Sharpness in shares of the clip's own median.
     blur: float = 0.3
     #: Share of the lower face that looks like never before, from which on something is in front of it.
-    occluded: float = 0.3
+    occluded: float = 0.25
     #: Mean change of the whole picture in grey levels, and of the face's place in face widths, between two frames: a cut.
-    cut_change: float = 22.0
+    cut_change: float = 8.0
     cut_jump: float = 0.35
     #: Cuts a minute that a clip may have.
     cuts_a_minute: float = 6.0
     #: Change of the face's lightness or colour within half a second, in units of Lab.
     light: float = 6.0
+    #: The same against the clip's median, from which on a frame is left out.
+    other_light: float = 12.0
     #: Size of the face against its median: crops are copied, never resized.
     size: float = 0.15
     #: The mouth is closed below this opening, in face widths.
