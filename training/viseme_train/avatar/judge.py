@@ -193,7 +193,6 @@ def judge(scan: Scan, heard: Heard, wave: np.ndarray, source_rate: float, size: 
     refusals: list[str] = []
     part = lambda bits: float(((marks & bits) != 0).mean()) if count else 0.0
     percent = lambda share: f"{share * 100:.0f} %"
-    minutes = count / FPS / 60
     longest = max((b - a for a, b in zip([0, *cuts], [*cuts, count])), default=0) / FPS
     if part(NO_FACE) > 0.5:
         refusals.append(f"There is no face in {percent(part(NO_FACE))} of the frames.")
@@ -201,8 +200,8 @@ def judge(scan: Scan, heard: Heard, wave: np.ndarray, source_rate: float, size: 
         refusals.append(f"There are two faces in {percent(part(SECOND_FACE))} of the frames. An avatar is one person.")
     if part(TURNED) > 0.5:
         refusals.append(f"The head is turned away by more than {settings.yaw:.0f}° in {percent(part(TURNED))} of the frames.")
-    if len(cuts) > settings.cuts_a_minute * minutes and longest < settings.least_speech:
-        refusals.append(f"The clip is cut {len(cuts)} times in {count / FPS:.0f} s; the longest stretch has {longest:.1f} s, {settings.least_speech:.0f} are needed.")
+    if len(cuts) and longest < settings.least_stretch:
+        refusals.append(f"The clip is cut {len(cuts)} times in {count / FPS:.0f} s; the longest stretch has {longest:.1f} s, {settings.least_stretch:.0f} are needed.")
     if rate < settings.least_rate and count >= FPS:
         refusals.append(f"There are {rate:.0f} different pictures a second; {settings.least_rate:.0f} are needed, 25 or more are good. A mouth moves faster.")
     talking = speaking & good

@@ -22,12 +22,13 @@ from pathlib import Path
 import numpy as np
 
 from viseme_train import checkpoint
-from viseme_train.avatar import hearing, judge, report, scan, shape, video
+from viseme_train.avatar import hearing, judge, report, scan, shape
 from viseme_train.avatar.face import Models, Tracker, square_around
 from viseme_train.avatar.judge import Verdict
 from viseme_train.avatar.progress import Progress
 from viseme_train.avatar.settings import PrepareSettings
 from viseme_train.avatar.video import FPS, SAMPLE_RATE, Clip, ClipError, Facts
+from viseme_train.compact.train_listener import Ear
 
 #: Of longer clips the beginning is used.
 LONGEST = 600
@@ -50,7 +51,6 @@ class Work:
     refusals: tuple[str, ...] = ()
     verdict: Verdict | None = None
     boxes: np.ndarray | None = None
-    path_error: float = 0.0
 
     def refuse(self, *reasons: str) -> None:
         self.refusals = reasons
@@ -93,7 +93,8 @@ def look(work: Work, clip: Clip, models: Models, settings: PrepareSettings) -> N
         side = max(facts.width, facts.height)
         scale = min(1.0, settings.largest_side / side)
         size = (round(facts.width * scale), round(facts.height * scale))
-        pictures, rows = [], []
+        pictures: list[np.ndarray] = []
+        rows: list[tuple[float, float, float, float]] = []
         length = min(facts.seconds or LONGEST, LONGEST)
         for k in range(settings.looks):
             image = clip.at((k + 0.5) / settings.looks * length, *size)
@@ -113,11 +114,11 @@ def look(work: Work, clip: Clip, models: Models, settings: PrepareSettings) -> N
         with checkpoint.replacing(note) as scratch:
             np.savez(scratch, rows=np.array(rows).reshape(-1, 4), pictures=np.array(pictures))
     with np.load(note) as saved:
-        rows, work.looks = saved["rows"], saved["pictures"]
-    count = len(rows)
+        seen, work.looks = saved["rows"], saved["pictures"]
+    count = len(seen)
     if not count:
         return work.refuse("Not one picture can be decoded.")
-    found = rows[rows[:, 0] > 0]
+    found = seen[seen[:, 0] > 0]
     if len(found) < 0.4 * count:
         return work.refuse(f"There is no face that looks at the camera in {count - len(found)} of {count} places of the clip. "
                            "Sit in front of the lens, lit from the front, head and shoulders in the picture.")
@@ -159,7 +160,7 @@ def choose_sizes(works: Sequence[Work], settings: PrepareSettings) -> float:
     return face
 
 
-def early(work: Work, wave: np.ndarray, ear: hearing.Ear, settings: PrepareSettings, folder: Path) -> None:
+def early(work: Work, wave: np.ndarray, ear: Ear, settings: PrepareSettings, folder: Path) -> None:
     """After half a minute: a clip that has shown to be hopeless ends here."""
     if len(scan.pieces(folder)) != round(EARLY / settings.piece):
         return
@@ -179,7 +180,7 @@ def shifted(wave: np.ndarray, seconds: float) -> np.ndarray:
     return np.concatenate([wave[-samples:], np.zeros(min(-samples, len(wave)), np.float32)])
 
 
-def assess(works: Sequence[Work], waves: dict[Path, np.ndarray], ear: hearing.Ear, settings: PrepareSettings) -> tuple[int, int]:
+def assess(works: Sequence[Work], waves: dict[Path, np.ndarray], ear: Ear, settings: PrepareSettings) -> tuple[int, int]:
     """Crops and verdicts of scanned clips; gives the crop's size."""
     scans = {w.path: scan.load(w.folder) for w in works}
     faces, sizes = [], []
@@ -256,12 +257,13 @@ def prepare(videos: Sequence[Path], data: Path, settings: PrepareSettings | None
         for w in usable:
             try:
                 with Clip(w.path) as clip:
-                    scan.scan(clip, w.folder, w.size, models, settings, LONGEST * FPS, lambda n: progress.advance(n, w.name),
+                    scan.scan(clip, w.folder, w.size, models, settings, LONGEST * FPS, partial(progress.advance, note=w.name),
                               partial(early, w, waves[w.path], ear, settings))
             except ClipError as error:
                 w.refuse(str(error))
-        progress.finish()
         usable = [w for w in usable if not w.refusals]
+        if usable:
+            progress.finish()
     crop = assess(usable, waves, ear, settings) if usable else (0, 0)
     usable = [w for w in usable if not w.refusals]
     speech = sum(float((w.verdict.speaking & w.verdict.good).sum()) for w in usable if w.verdict) / FPS

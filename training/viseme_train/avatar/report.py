@@ -152,4 +152,6 @@ def write(path: Path, works: Sequence[Work], crop: tuple[int, int], refused: str
     if more := judge.more_material([w.verdict for w in works if w.verdict and not w.refusals]):
         head += "<ul>" + "".join(f"<li>{html.escape(m)}</li>" for m in more) + "</ul>"
     body = "".join(_clip(w, crop, settings) for w in works)
-    checkpoint.save_text(f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Recording report</title><style>{STYLE}</style><h1>Recording report</h1>{head}{body}</html>\n', path)
+    page = (f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Recording report</title><style>{STYLE}</style>'
+            f"<h1>Recording report</h1>{head}{body}</html>\n")
+    checkpoint.save_text(page, path)

@@ -44,7 +44,7 @@ class Piece:
         mesh = tracker(image)
         if mesh is not None:
             row |= {"points": mesh.points, "presence": mesh.presence} | look(image, mesh.points)
-        if picture.index % settings.search_every == 0:
+        if picture.number % settings.search_every == 0:
             row["other"] = second_face(tracker, image)
         self.rows.append(row)
 
@@ -97,7 +97,7 @@ def look(image: np.ndarray, points: np.ndarray) -> dict[str, np.ndarray | float]
 
 def pieces(folder: Path) -> list[Path]:
     """The finished pieces of a clip, in order, up to the first one that is missing."""
-    found = []
+    found: list[Path] = []
     while (path := folder / f"{len(found):03d}.npz").exists():
         found.append(path)
     return found

@@ -34,8 +34,8 @@ class PrepareSettings:
     #: Mean change of the whole picture in grey levels, and of the face's place in face widths, between two frames: a cut.
     cut_change: float = 8.0
     cut_jump: float = 0.35
-    #: Cuts a minute that a clip may have.
-    cuts_a_minute: float = 6.0
+    #: Length of the longest stretch without a cut, below which a clip is an edited film.
+    least_stretch: float = 4.0
     #: Change of the face's lightness or colour within half a second, in units of Lab.
     light: float = 6.0
     #: The same against the clip's median, from which on a frame is left out.

@@ -42,7 +42,7 @@ class ClipError(ValueError):
 class Picture(NamedTuple):
     """A frame: its number, pixels [H, W, 3] BGR, and the time of the source's picture in seconds."""
 
-    index: int
+    number: int
     image: np.ndarray
     time: float
 
@@ -87,7 +87,7 @@ class Clip(AbstractContextManager["Clip"]):
         except (av.error.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ClipError(f"{self.path.name} is not a video that can be read ({reason}). Export it as MP4 with H.264, or record it again.") from error
-        self.stream = next((s for s in self.container.streams.video if not int(s.disposition) & COVER), None)
+        self.stream: Any = next((s for s in self.container.streams.video if not int(s.disposition) & COVER), None)
         if self.stream:
             self.stream.thread_type = "AUTO"
 
@@ -166,7 +166,8 @@ class Clip(AbstractContextManager["Clip"]):
                 yield Picture(k, image[1], float(nearest.time) - self.start)
                 k += 1
             before = frame
-        if before is not None and k / FPS <= float(before.time) - self.start + 0.5 / FPS:
+        # The last one stands for a picture's time.
+        if before is not None and k / FPS < float(before.time) - self.start + 1 / self.facts.rate - 1e-6:
             yield Picture(k, self._pixels(before, width, height), float(before.time) - self.start)
 
     def at(self, time: float, width: int, height: int) -> np.ndarray | None:
