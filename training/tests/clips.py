@@ -16,11 +16,18 @@ import torch
 
 from viseme_train import checkpoint
 from viseme_train.avatar import hearing, video
+from viseme_train.avatar.settings import PrepareSettings
 from viseme_train.compact.train_painter import Hand
 from viseme_train.reference import template_index
 
 ROOT = Path(__file__).resolve().parents[2]
 PACK, PAINTER, SPEECH = ROOT / "avatars" / "robin.avatar", ROOT / "training" / "checkpoints" / "robin" / "painter.pth", ROOT / "samples" / "hello.wav"
+
+SIZE = (640, 360)
+Speech = tuple[np.ndarray, np.ndarray]
+SHORT = PrepareSettings(least_speech=6)
+#: Frames of the spoiled clip with a hand, and without a face.
+HAND, EMPTY = slice(60, 80), slice(150, 160)
 
 
 def robin(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
 import clips
+from clips import EMPTY, HAND, SHORT, SIZE, Speech
 from viseme_train import checkpoint, cli
 from viseme_train.avatar import face, hearing, judge, scan, shape, video
 from viseme_train.avatar.face import Models, Tracker
@@ -24,39 +24,11 @@ from viseme_train.avatar.prepare import prepare
 from viseme_train.avatar.settings import PrepareSettings
 from viseme_train.avatar.video import Clip, ClipError
 
-SIZE = (640, 360)
-Speech = tuple[np.ndarray, np.ndarray]
-SHORT = PrepareSettings(least_speech=6)
-#: Frames with a hand, and frames without a face.
-HAND, EMPTY = slice(60, 80), slice(150, 160)
-
 
 def test_the_face_models_are_those_of_the_notice() -> None:
     notice = (clips.ROOT / "NOTICE").read_text(encoding="utf-8")
     for name in (face.DETECTOR, face.LANDMARKS):
         assert f"{name}, SHA-256 {checkpoint.sha256(face.MODELS / name)}" in notice
-
-
-@pytest.fixture(scope="module")
-def robin() -> Speech:
-    torch.set_num_threads(1)
-    return clips.robin(SIZE)
-
-
-@pytest.fixture(scope="module")
-def spoiled(robin: Speech, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Robin with a hand before her mouth, then away for a moment, and with sound that is 120 ms late."""
-    frames = robin[0].copy()
-    frames[HAND, 200:300, 250:390] = (110, 150, 200)
-    frames[EMPTY] = (90, 70, 60)
-    return clips.write(tmp_path_factory.mktemp("clip") / "robin.mp4", frames, robin[1], late=0.12)
-
-
-@pytest.fixture(scope="module")
-def data(spoiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "robin"
-    prepare([spoiled], folder, SHORT)
-    return folder
 
 
 def test_good_frames_are_told_from_bad_ones(data: Path) -> None:

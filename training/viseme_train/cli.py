@@ -16,6 +16,12 @@ def _prepare(a: argparse.Namespace) -> None:
     print(prepare(a.video, a.data, force=a.force))
 
 
+def _fit(a: argparse.Namespace) -> None:
+    from viseme_train.avatar.fit import fit
+    from viseme_train.avatar.settings import FitSettings
+    print(fit(a.data, a.run_folder, FitSettings(minutes=a.minutes), a.device).line())
+
+
 def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(prog="viseme-train", description=__doc__)
     commands = out.add_subparsers(dest="command", required=True)
@@ -25,6 +31,13 @@ def parser() -> argparse.ArgumentParser:
     prepare.add_argument("data", type=Path, metavar="DATA", help="a folder for the result")
     prepare.add_argument("--force", action="store_true", help="make DATA anew where it belongs to other clips")
     prepare.set_defaults(run=_prepare)
+    fit = commands.add_parser("fit", help="train a person's painter on prepared data",
+                              description="Trains on DATA; RUN/index.html shows how far it is. Goes on where it was stopped.")
+    fit.add_argument("data", type=Path, metavar="DATA", help="what `prepare` wrote")
+    fit.add_argument("run_folder", type=Path, metavar="RUN", help="a folder for the training")
+    fit.add_argument("--minutes", type=float, default=60.0, help="wall clock over all resumptions (default: %(default)s)")
+    fit.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    fit.set_defaults(run=_fit)
     return out
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from viseme_train import checkpoint
+from viseme_train.avatar.settings import PrepareSettings
 from viseme_train.compact import front_end
 from viseme_train.compact.train_listener import Ear, opening
 from viseme_train.reference import SAMPLES_PER_FRAME, frame_count
@@ -40,6 +41,9 @@ class Agreement:
     r: float
     chance: float
     seconds: float
+
+    def sure(self, settings: PrepareSettings) -> bool:
+        return self.r >= settings.least_follow and self.r - self.chance >= settings.least_above_chance
 
 
 def load(path: Path = LISTENER) -> Ear:

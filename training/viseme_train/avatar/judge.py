@@ -210,7 +210,7 @@ def judge(scan: Scan, heard: Heard, wave: np.ndarray, source_rate: float, size: 
     silent = heard_enough and not opens and not partial
     if silent:  # somebody listens, or music plays: rest, but no speech
         speaking = np.zeros(count, bool)
-    if heard_enough and opens and (follow.r < settings.least_follow or follow.r - follow.chance < settings.least_above_chance):
+    if heard_enough and opens and not follow.sure(settings):
         refusals.append(f"The mouth does not follow the sound (r {follow.r:.2f}; {follow.chance:.2f} come by chance). Is it music, another voice, or a film that was dubbed?")
     said = ["There is sound, but the mouth hardly opens: nobody speaks in this clip. It serves as rest only."] if silent else []
     said += advice(marks, loud, noise, clipped, scan, settings)

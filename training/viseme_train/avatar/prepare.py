@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import shutil
 import wave as wave_file
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,8 @@ from viseme_train.compact.train_listener import Ear
 
 #: Of longer clips the beginning is used.
 LONGEST = 600
+#: A shorter clip may be too short to tell its sound's offset.
+SHORT = 6
 #: After so much of a clip it is judged for the first time.
 EARLY = 30
 
@@ -195,25 +197,25 @@ def assess(works: Sequence[Work], waves: dict[Path, np.ndarray], ear: Ear, setti
     if not faces:
         return 0, 0
     crop = max(s[0] for s in sizes), max(s[1] for s in sizes)
-    for w in works:
-        if w.refusals:
-            continue
-        found, wave = scans[w.path], waves[w.path]
+    usable = [w for w in works if not w.refusals]
+    verdicts: dict[Path, Callable[..., Verdict]] = {}
+    for w in usable:
+        found = scans[w.path]
         face = float(np.nanmedian(shape.width(found["points"])))
-        path = shape.crop_path(shape.heads(found["points"]), crop, face)
-        w.boxes = shape.whole_pixels(path)
+        w.boxes = shape.whole_pixels(shape.crop_path(shape.heads(found["points"]), crop, face))
         assert w.facts
-        verdict = partial(judge.judge, found, source_rate=w.facts.rate, size=w.size, boxes=w.boxes, crop=crop, settings=settings)
+        verdicts[w.path] = partial(judge.judge, found, source_rate=w.facts.rate, size=w.size, boxes=w.boxes, crop=crop, settings=settings)
+        w.verdict = verdicts[w.path](heard=hearing.hear(ear, waves[w.path]), wave=waves[w.path], corrected=0.0)
+    offsets = {w.path: w.verdict.follow.seconds for w in usable if w.verdict and w.verdict.follow.sure(settings)}
+    for w in usable:
+        found, wave = scans[w.path], waves[w.path]
+        # A clip too short to tell has the offset of the others: one camera, one microphone.
+        offset = offsets.get(w.path, float(np.median(list(offsets.values()))) if offsets and len(found["presence"]) < SHORT * FPS else 0.0)
+        wave = shifted(wave, offset) if abs(offset) >= settings.offset else wave
         heard = hearing.hear(ear, wave)
-        w.verdict = verdict(heard=heard, wave=wave, corrected=0.0)
-        follow = w.verdict.follow
-        sure = follow.r >= settings.least_follow and follow.r - follow.chance >= settings.least_above_chance
-        if sure and abs(follow.seconds) >= settings.offset:
-            wave = shifted(wave, follow.seconds)
-            heard = hearing.hear(ear, wave)
-            w.verdict = verdict(heard=heard, wave=wave, corrected=follow.seconds)
+        w.verdict = verdicts[w.path](heard=heard, wave=wave, corrected=offset if abs(offset) >= settings.offset else 0.0)
         w.refusals = w.verdict.refusals
-        count = len(w.boxes)
+        count = len(found["presence"])
         rows = lambda x, count=count: np.concatenate([x, np.zeros((max(0, count - len(x)), *x.shape[1:]), x.dtype)])[:count]
         with checkpoint.replacing(w.folder / "frames.npz") as scratch:
             np.savez(scratch, boxes=w.boxes, marks=w.verdict.marks, speaking=w.verdict.speaking, aperture=w.verdict.aperture.astype(np.float32),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from viseme_train.compact.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,55 @@ class PrepareSettings:
     piece: float = 5.0
     #: Places of a clip that are looked at before anything else.
     looks: int = 12
+
+
+@dataclass(frozen=True)
+class FitSettings(TrainingSettings):
+    """The training of a person's painter."""
+
+    seed: int = 1
+    minutes: float = 60.0
+    peak: float = 2e-3
+    warmup: float = 0.03
+    weight_decay: float = 1e-3
+    clip: float = 1.0
+    checkpoint_seconds: float = 30.0
+    batch: int = 8
+    #: Share of the material at its end that is never trained on, and the least and most of it in seconds.
+    held_out: float = 0.2
+    held_out_seconds: tuple[float, float] = (2.0, 12.0)
+    #: A reference is so many frames away from its target, or of another clip; of those, one of so many in the most alike pose.
+    apart: int = 12
+    alike: int = 24
+    #: Pixels, share, radians, and share of levels by which copies are varied.
+    shift: float = 6.0
+    scale: float = 0.04
+    turn: float = 0.04
+    colour: float = 0.05
+    #: Deviation of what is added to the mouth: the listener is not exact.
+    noise: float = 0.03
+    #: Weights beside L1: edges, structure, means of 8×8 pixels, the critic; how much more the mouth weighs, and when the critic comes.
+    edges: float = 0.8
+    structure: float = 0.1
+    coarse: float = 1.0
+    critic: float = 0.01
+    mouth: float = 4.0
+    critic_from: float = 0.35
+    #: Share of the training after which the batch statistics stay as rendering has them.
+    freeze: float = 0.6
+    #: Seconds between measurements on the held-out end, and after how many without a better one it stops.
+    measure_seconds: float = 150.0
+    patience: int = 12
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where a person's training runs."""
+
+    device: str
+    work: Path
+    training: FitSettings
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.work

@@ -18,8 +18,8 @@ BRIDGE = (195, 197)
 STABLE = (10, 338, 297, 332, 284, 251, 389, 356, 127, 162, 21, 54, 103, 67, 109, 151, 9, 8, 168, 6, 197, 195, 5, 4, 33, 133, 362, 263, 130, 359, 243, 463)
 #: Frames over which the crop's path is smoothed (deviation of a Gaussian), and how far from it a whole pixel may lie before it is left.
 SMOOTHING, HYSTERESIS = 1.5, 0.75
-#: The compact family's sizes: multiples of this, from least to largest (width, height).
-MULTIPLE, LEAST, LARGEST = 16, (192, 128), (512, 512)
+#: Sizes of the crop (width, height): the painter halves its picture five times.
+MULTIPLE, LEAST, LARGEST = 32, (192, 128), (512, 512)
 #: The crop around a face of width 1 with a closed mouth: beside the temples, and below the chin, which falls when the mouth opens.
 BESIDE, BELOW = 0.02, 0.16
 
