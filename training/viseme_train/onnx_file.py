@@ -22,12 +22,12 @@ OPSET = 17
 ENCODER_TOLERANCE, GENERATOR_TOLERANCE = 1e-4, 1e-3
 
 
-def write(model: nn.Module, inputs: tuple[torch.Tensor, ...], names: list[str], output: str, path: Path) -> None:
+def write(model: nn.Module, inputs: tuple[torch.Tensor, ...], names: list[str], outputs: list[str], path: Path) -> None:
     """Exports a model in evaluation mode; the first dimension of everything is free."""
-    axes = {n: {0: "B"} for n in [*names, output]}
+    axes = {n: {0: "B"} for n in [*names, *outputs]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(model, inputs, str(path), input_names=names, output_names=[output], dynamic_axes=axes, opset_version=OPSET, dynamo=False)
+        torch.onnx.export(model, inputs, str(path), input_names=names, output_names=outputs, dynamic_axes=axes, opset_version=OPSET, dynamo=False)
     written = onnx.load(path)
     onnx.checker.check_model(written)
     entry = written.metadata_props.add()

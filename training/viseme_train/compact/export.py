@@ -66,9 +66,9 @@ def write(settings: CompactConfig, template: np.ndarray, mask: np.ndarray) -> di
               "generator.audio.bin": (audio, "<f4"), "generator.output.bin": (output, "<f4"),
               "articulator.output.bin": (articulation, "<f4")}
     with onnx_file.files_of(pack) as scratch:
-        onnx_file.write(ear.encoder, (torch.from_numpy(mel),), ["mel"], "features", scratch / "audio_encoder.onnx")
-        onnx_file.write(generator, (torch.from_numpy(image), torch.from_numpy(audio)), ["image", "audio"], "output", scratch / "generator.onnx")
-        onnx_file.write(articulator, (torch.from_numpy(audio),), ["audio"], "articulation", scratch / "articulator.onnx")
+        onnx_file.write(ear.encoder, (torch.from_numpy(mel),), ["mel"], ["features"], scratch / "audio_encoder.onnx")
+        onnx_file.write(generator, (torch.from_numpy(image), torch.from_numpy(audio)), ["image", "audio"], ["output"], scratch / "generator.onnx")
+        onnx_file.write(articulator, (torch.from_numpy(audio),), ["audio"], ["articulation"], scratch / "articulator.onnx")
         onnx_file.check(scratch / "articulator.onnx", {"audio": audio}, articulation, ENCODER_TOLERANCE)
         onnx_file.check(scratch / "audio_encoder.onnx", {"mel": mel}, features, ENCODER_TOLERANCE)
         onnx_file.check(scratch / "generator.onnx", {"image": image, "audio": audio}, output, GENERATOR_TOLERANCE)

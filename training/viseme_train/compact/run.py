@@ -6,6 +6,8 @@ import copy
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -17,6 +19,17 @@ from viseme_train.schedule import learning_rate
 PRINT_SECONDS = 30
 
 
+class Place(Protocol):
+    """What a run needs of any recipe's settings."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def work(self) -> Path: ...
+    @property
+    def checkpoints(self) -> Path: ...
+
+
 class Run:
     """Model, optimiser, clock and checkpoint `<work>/<name>.ckpt` of one training.
 
@@ -26,7 +39,7 @@ class Run:
         run.save_if_due()
     """
 
-    def __init__(self, settings: CompactConfig, name: str, training: TrainingSettings, minutes: float, model: nn.Module, **optimiser: object) -> None:
+    def __init__(self, settings: Place, name: str, training: TrainingSettings, minutes: float, model: nn.Module, **optimiser: object) -> None:
         self.settings, self.name, self.training, self.minutes = settings, name, training, minutes
         self.device = device.choose(settings.device)
         self.model = model.to(self.device)

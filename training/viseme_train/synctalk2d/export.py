@@ -66,8 +66,8 @@ def write(settings: Config, crops: np.ndarray) -> dict[str, Any]:
     golden = {"speech.bin": (speech, "<f4"), "encoder.input.bin": (mel, "<f4"), "encoder.output.bin": (features, "<f4"), "generator.roi.u8": (roi, "u1"),
               "generator.audio.bin": (audio, "<f4"), "generator.output.bin": (output, "<f4")}
     with onnx_file.files_of(pack) as scratch:
-        onnx_file.write(fold(encoder), (torch.from_numpy(mel),), ["mel"], "features", scratch / "audio_encoder.onnx")
-        onnx_file.write(fold(model), (torch.from_numpy(image), torch.from_numpy(audio)), ["image", "audio"], "output", scratch / "generator.onnx")
+        onnx_file.write(fold(encoder), (torch.from_numpy(mel),), ["mel"], ["features"], scratch / "audio_encoder.onnx")
+        onnx_file.write(fold(model), (torch.from_numpy(image), torch.from_numpy(audio)), ["image", "audio"], ["output"], scratch / "generator.onnx")
         onnx_file.check(scratch / "audio_encoder.onnx", {"mel": mel}, features, ENCODER_TOLERANCE)
         onnx_file.check(scratch / "generator.onnx", {"image": image, "audio": audio}, output, GENERATOR_TOLERANCE)
         for name, (array, kind) in golden.items():

@@ -1,0 +1,191 @@
+"""Trains a person's painter of the compact family on prepared data: `viseme-train fit DATA RUN`.
+
+The ear stays robin's: from ten seconds its seven numbers carry over to words that were never heard, its code of 128 values is learned by heart.
+RUN has the checkpoint `painter.ckpt`, the averaged weights `painter.pth`, `history.json` and the page `index.html`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from viseme_train import checkpoint
+from viseme_train.avatar import hearing, material
+from viseme_train.avatar.measure import Figures, Judge
+from viseme_train.avatar.progress import Progress
+from viseme_train.avatar.run_page import write_page
+from viseme_train.avatar.settings import Fit, FitSettings
+from viseme_train.avatar.video import ClipError
+from viseme_train.compact.run import Run
+from viseme_train.compact.train_painter import Hand
+
+
+class Critic(nn.Module):
+    """Tells drawn mouths from filmed ones, patch by patch of 22 pixels: (B, 3, H, W) → (B, 1, H/4, W/4)."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        layer = lambda i, o, stride: nn.utils.parametrizations.spectral_norm(nn.Conv2d(i, o, 4, stride, 1))
+        self.layers = nn.Sequential(layer(3, width, 2), nn.LeakyReLU(0.2), layer(width, 2 * width, 2), nn.LeakyReLU(0.2), layer(2 * width, 2 * width, 1), nn.LeakyReLU(0.2),
+                                    nn.Conv2d(2 * width, 1, 3, 1, 1))
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        return self.layers(picture * 2 - 1)
+
+
+def structure(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """1 − structural similarity on three scales, weighted by place."""
+    total = torch.zeros((), device=a.device)
+    for _ in range(3):
+        smooth = lambda x: F.avg_pool2d(x, 7, 1, 3, count_include_pad=False)
+        ma, mb = smooth(a), smooth(b)
+        va, vb, vab = smooth(a * a) - ma * ma, smooth(b * b) - mb * mb, smooth(a * b) - ma * mb
+        similar = (2 * ma * mb + 1e-4) * (2 * vab + 9e-4) / ((ma * ma + mb * mb + 1e-4) * (va + vb + 9e-4))
+        total = total + ((1 - similar) * weight).sum() / (3 * weight.sum() + 1e-6)
+        a, b, weight = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2), F.avg_pool2d(weight, 2)
+    return total / 3
+
+
+def loss(s: FitSettings, seen: torch.Tensor, wanted: torch.Tensor, mask: torch.Tensor, lips: torch.Tensor) -> torch.Tensor:
+    """Absolute errors, edges, means and structure of what is seen inside of the mask; the mouth counts more."""
+    near = F.avg_pool2d(F.max_pool2d(lips, 13, 1, 6), 9, 1, 4)
+    weight = (mask > 0) * (1 + s.mouth * near)
+    weight = weight / weight.mean()
+    error = seen - wanted
+    value = (error.abs() * weight).mean()
+    across, down = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
+    value = value + s.edges * ((across.abs() * weight[..., 1:]).mean() + (down.abs() * weight[..., 1:, :]).mean())
+    value = value + s.coarse * F.avg_pool2d(error * weight.sqrt(), 8).abs().mean()
+    return value + s.structure * structure(seen, wanted, weight)
+
+
+@dataclass
+class Standing:
+    """What `history.json` keeps: measurements, and how long none was better."""
+
+    rows: list[dict[str, float]]
+    best: float = -1.0
+    worse: int = 0
+
+    @classmethod
+    def read(cls, path: Path) -> Standing:
+        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else cls([])
+
+    def add(self, figures: Figures, minutes: float, step: int) -> bool:
+        """True for the best so far."""
+        self.rows.append({"minutes": round(minutes, 2), "step": step} | asdict(figures))
+        better = figures.score > self.best
+        self.best, self.worse = (figures.score, 0) if better else (self.best, self.worse + 1)
+        return better
+
+
+class Rivals:
+    """The critic with its optimiser."""
+
+    def __init__(self, folder: Path, device: torch.device, s: FitSettings) -> None:
+        self.path = folder / "critic.ckpt"
+        self.critic = Critic().to(device)
+        self.optimizer = torch.optim.Adam(self.critic.parameters(), lr=s.peak / 5, betas=(0.5, 0.99))
+        if self.path.exists():
+            saved = checkpoint.load(self.path)
+            self.critic.load_state_dict(saved["critic"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+
+    def learn(self, seen: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """One step of the critic; gives the painter's loss."""
+        self.optimizer.zero_grad()
+        (F.relu(1 - self.critic(wanted)).mean() + F.relu(1 + self.critic(seen.detach())).mean()).backward()
+        self.optimizer.step()
+        return -self.critic(seen).mean()
+
+    def save(self) -> None:
+        checkpoint.save({"critic": self.critic.state_dict(), "optimizer": self.optimizer.state_dict()}, self.path)
+
+
+def mouths(seen: torch.Tensor, lips: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """A part of each picture around its lips: (B, 3, h, w)."""
+    width, height = size
+    out = []
+    for picture, place in zip(seen, lips[:, 0]):
+        rows, columns = (place.amax(1) > 0).nonzero(), (place.amax(0) > 0).nonzero()
+        y = int(rows.float().mean()) if len(rows) else picture.shape[1] // 2
+        x = int(columns.float().mean()) if len(columns) else picture.shape[2] // 2
+        top, left = min(max(0, y - height // 2), picture.shape[1] - height), min(max(0, x - width // 2), picture.shape[2] - width)
+        out.append(picture[:, top:top + height, left:left + width])
+    return torch.stack(out)
+
+
+def begin(data: Path, work: Path, s: FitSettings) -> None:
+    """A run belongs to one folder of data; another one is refused."""
+    note = work / "fit.json"
+    settings = {k: v for k, v in asdict(s).items() if k not in ("minutes", "patience")}
+    wanted = json.loads(json.dumps({"data": checkpoint.sha256(data / "data.json"), "listener": checkpoint.sha256(hearing.LISTENER), "settings": settings}))
+    if note.exists() and json.loads(note.read_text(encoding="utf-8")) != wanted:
+        raise ClipError(f"{work} was begun with other data, settings or another listener. Give another folder.")
+    if not note.exists() and work.exists() and any(p for p in work.iterdir() if not p.name.startswith("fit.part")):
+        raise ClipError(f"{work} is not empty and was not made by `viseme-train fit`. Give another folder.")
+    checkpoint.save_text(json.dumps(wanted, indent=2) + "\n", note)
+
+
+def fit(data: Path, work: Path, s: FitSettings, device: str = "cpu") -> Figures:
+    """Trains until the time is up or the held-out end gets no better, and gives the figures of the shipped weights."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(s.seed)
+    m = material.load(data)
+    train, held = material.split(m, s)
+    if len(train) < 50:
+        raise ClipError(f"{len(train)} frames remain for training; 50 are the least. Record more.")
+    begin(data, work, s)
+    run = Run(Fit(device, work, s), "painter", s, s.minutes, Hand().to(memory_format=torch.channels_last), betas=(0.9, 0.99), fused=True)
+    rivals = Rivals(work, run.device, s)
+    standing = Standing.read(work / "history.json")
+    judge = Judge(m, train, held, s)
+    rng = np.random.default_rng([s.seed, run.step])
+    mask = torch.from_numpy(m.mask.astype(np.float32) / 255).to(run.device)
+    progress = Progress("fit", s.minutes * 60, run.spent)
+    part = (m.size[0] // 3 // 16 * 16 + 16, m.size[1] // 3 // 16 * 16 + 16)
+    measured = run.spent
+    saved = time.time()
+    note = ""
+    while not run.over:
+        run.tick()
+        progress.advance(run.spent - progress.done, note)
+        run.model.train(run.progress <= s.freeze)
+        image, target, mouth, lips = (t.to(run.device) for t in material.batch(m, train, s, rng))
+        with torch.autocast(run.device.type, torch.bfloat16):
+            drawn = run.model(image, mouth)
+        seen = image[:, :3] + (drawn.float() - image[:, :3]) * mask
+        value = loss(s, seen, target, mask, lips)
+        if run.progress > s.critic_from:
+            value = value + s.critic * rivals.learn(mouths(seen, lips, part), mouths(target, lips, part))
+        run.learn(value)
+        if run.spent - measured >= s.measure_seconds or run.over:
+            figures, grid = judge.measure(run.average)
+            measured = time.time() - run.began
+            better = standing.add(figures, run.spent / 60, run.step)
+            if better:
+                checkpoint.save(checkpoint.plain_state(run.average), work / "best.pth")
+            checkpoint.save_text(json.dumps(asdict(standing)) + "\n", work / "history.json")
+            write_page(work / "index.html", standing.rows, grid, run.over)
+            note = figures.line()
+            # Under the learning rate's schedule the end is the best part: only a long decline stops it.
+            run.over = run.over or standing.worse >= s.patience
+        if time.time() - saved > s.checkpoint_seconds:
+            rivals.save()
+            saved = time.time()
+        run.save_if_due()
+    progress.finish(note)
+    final = Hand()
+    final.load_state_dict(checkpoint.load(work / "best.pth"))
+    figures, grid = judge.measure(final.eval())
+    write_page(work / "index.html", standing.rows, grid, True)
+    checkpoint.save_text(json.dumps(asdict(figures), indent=2) + "\n", work / "figures.json")
+    return figures

@@ -1,0 +1,189 @@
+"""What `prepare` found, as the painter's training needs it: crops with a margin, poses, mouths, the mask, pairs of target and reference.
+
+A reference is a picture of another moment, moved onto the target's head and cut in along the mask: what rendering gives with the template's own frame, where
+around the mask everything fits and in the mask there is some other mouth.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from viseme_train.avatar import scan, shape
+from viseme_train.avatar.settings import FitSettings
+from viseme_train.avatar.video import FPS, ClipError
+
+#: Pixels around a crop that are kept for shifts and turns.
+MARGIN = 24
+#: The jaw below the mouth's corners, cheeks and the point under the nose: the mask covers what lies between.
+OUTLINE = (132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 2, 205, 425)
+LIPS = (61, 291, 0, 17, 37, 267, 39, 269, 40, 270, 185, 409, 84, 314, 181, 405, 91, 321, 146, 375)
+#: Feathered edge, and how far the mask reaches beyond the outline, in shares of the crop's width.
+FEATHER, GROWTH = 0.05, 0.03
+
+
+@dataclass(frozen=True)
+class Material:
+    """All good frames of all used clips, in order."""
+
+    size: tuple[int, int]
+    #: [n, H + 2·MARGIN, W + 2·MARGIN, 3]
+    crops: np.ndarray
+    #: Number of the clip and of the frame within it.
+    clip: np.ndarray
+    frame: np.ndarray
+    #: [n, 7], and landmarks [n, 468, 3] in the crop's pixels.
+    mouth: np.ndarray
+    points: np.ndarray
+    aperture: np.ndarray
+    speaking: np.ndarray
+    #: The head's similarity (complex): gain and place in the crop's pixels; yaw and pitch.
+    gain: np.ndarray
+    place: np.ndarray
+    pose: np.ndarray
+    #: [H, W], 0 … 255.
+    mask: np.ndarray
+    folders: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+
+def load(data: Path) -> Material:
+    """Reads a prepared folder; about 0.3 MB a frame."""
+    note = data / "data.json"
+    if not note.exists():
+        raise ClipError(f"{data} has no data.json: no such prepared data. Run `viseme-train prepare VIDEO {data}` first.")
+    said = json.loads(note.read_text(encoding="utf-8"))
+    width, height = said["crop"]
+    parts: list[dict[str, np.ndarray]] = []
+    folders: list[Path] = []
+    crops: list[np.ndarray] = []
+    for number, clip in enumerate(c for c in said["clips"] if not c["refused"]):
+        folder = data / clip["folder"]
+        folders.append(folder)
+        with np.load(folder / "frames.npz") as saved:
+            good = np.flatnonzero(saved["marks"] == 0)
+            part = {key: saved[key][good] for key in ("boxes", "mouth", "points", "aperture", "speaking")}
+        part |= {"clip": np.full(len(good), number), "frame": good}
+        wanted = set(good.tolist())
+        boxes = dict(zip(good.tolist(), part["boxes"]))
+        for k, image in scan.frames(folder, wanted.__contains__):
+            x, y = (int(v) for v in boxes[k])
+            rows, columns = np.arange(y - MARGIN, y + height + MARGIN), np.arange(x - MARGIN, x + width + MARGIN)
+            crops.append(image[np.clip(rows, 0, image.shape[0] - 1)][:, np.clip(columns, 0, image.shape[1] - 1)])
+        part["points"] = part["points"] - np.concatenate([part["boxes"], np.zeros((len(good), 1))], 1)[:, None]
+        parts.append(part)
+    whole = {key: np.concatenate([p[key] for p in parts]) for key in parts[0]}
+    points = whole["points"].astype(np.float32)
+    heads = shape.heads(points)
+    nose = (points[:, 4] - (points[:, shape.LEFT_TEMPLE] + points[:, shape.RIGHT_TEMPLE]) / 2) / shape.width(points)[:, None]
+    return Material(size=(width, height), crops=np.stack(crops), clip=whole["clip"], frame=whole["frame"], mouth=whole["mouth"].astype(np.float32), points=points,
+                    aperture=whole["aperture"], speaking=whole["speaking"], gain=heads.gain, place=heads.place, pose=nose[:, :2],
+                    mask=make_mask(points, (width, height)), folders=tuple(folders))
+
+
+def make_mask(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The lower face as it lies in most frames, with a feathered edge that ends inside the crop."""
+    width, height = size
+    often = np.zeros((height, width), np.float32)
+    some = points[:: max(1, len(points) // 200), list(OUTLINE), :2]
+    for p in some:
+        often += cv2.fillConvexPoly(np.zeros((height, width), np.uint8), cv2.convexHull(p.round().astype(np.int32)), 1)
+    # A jaw that falls a few times is covered as well.
+    hard = (often > 0.05 * len(some)).astype(np.uint8)
+    grown, feather = round(GROWTH * width), FEATHER * width
+    hard = cv2.dilate(hard, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grown + 1, 2 * grown + 1)))
+    # Not above the point under the nose: the philtrum stays original where it hardly moves.
+    smooth = lambda x: np.clip(x, 0, 1) ** 2 * (3 - 2 * np.clip(x, 0, 1))
+    soft = smooth(cv2.distanceTransform(hard, cv2.DIST_L2, 5) / feather)
+    x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
+    inside = smooth((np.minimum(x, width - x)[None] - 1) / feather) * smooth((np.minimum(y, height - y)[:, None] - 1) / feather)
+    return np.asarray(np.round(soft * inside * 255).astype(np.uint8))
+
+
+def split(m: Material, s: FitSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Frames to train on, and the held-out end, which is never trained on. Between both are frames that nobody uses."""
+    least, most = (round(x * FPS) for x in s.held_out_seconds)
+    count = min(most, max(least, round(s.held_out * len(m))))
+    n = np.arange(len(m))
+    # Rest says little about a mouth: the end is that of the speech.
+    speaking = n[m.speaking]
+    held = speaking[-count:]
+    return n[n < held[0] - s.apart], held
+
+
+def references(m: Material, target: int, candidates: np.ndarray, s: FitSettings) -> np.ndarray:
+    """Frames of another moment in poses like the target's, the most alike first."""
+    other = candidates[(m.clip[candidates] != m.clip[target]) | (np.abs(m.frame[candidates] - m.frame[target]) >= s.apart)]
+    size = np.abs(np.log(np.abs(m.gain[other] / m.gain[target])))
+    return other[np.argsort(np.linalg.norm(m.pose[other] - m.pose[target], axis=1) + size)][:s.alike]
+
+
+def onto(m: Material, source: int, target: int) -> np.ndarray:
+    """The similarity [2, 3] that moves the head of one frame onto that of another, in the crop's pixels."""
+    a = m.gain[target] / m.gain[source]
+    b = m.place[target] - a * m.place[source]
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def warped(m: Material, index: int, move: np.ndarray, flags: int = cv2.INTER_LINEAR) -> np.ndarray:
+    """A crop, moved: [H, W, 3]."""
+    into = move.copy()
+    into[:, 2] -= move[:, :2] @ [MARGIN, MARGIN]  # the kept picture begins a margin further out
+    picture: np.ndarray = cv2.warpAffine(m.crops[index], into, m.size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return picture
+
+
+def pair(m: Material, target: int, reference: int, move: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Reference and target as the painter gets them: around the mask both are the target. `move` varies both alike."""
+    if move is None:
+        width, height = m.size
+        wanted = m.crops[target][MARGIN:MARGIN + height, MARGIN:MARGIN + width]
+        given = warped(m, reference, onto(m, reference, target))
+    else:
+        full = np.vstack([onto(m, reference, target), [0, 0, 1]])
+        wanted, given = warped(m, target, move), warped(m, reference, move @ full)
+    share = m.mask[..., None].astype(np.float32) / 255
+    return np.round(wanted + (given.astype(np.float32) - wanted) * share).astype(np.uint8), wanted
+
+
+def variation(rng: np.random.Generator, size: tuple[int, int], s: FitSettings) -> tuple[np.ndarray, bool]:
+    """A small move about the crop's middle, and whether it is mirrored."""
+    turn, gain = rng.normal(0, s.turn / 2), np.exp(rng.normal(0, s.scale / 2))
+    c, k = gain * np.cos(turn), gain * np.sin(turn)
+    mirrored = bool(rng.random() < 0.5)
+    middle = np.array(size) / 2 - 0.5
+    turned = np.array([[c, -k], [k, c]]) @ np.diag([-1.0 if mirrored else 1.0, 1.0])
+    place = middle - turned @ middle + rng.uniform(-s.shift, s.shift, 2)
+    return np.concatenate([turned, place[:, None]], 1), mirrored
+
+
+def batch(m: Material, frames: np.ndarray, s: FitSettings, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Image (B, 6, H, W), target (B, 3, H, W), mouth (B, 7), and where the lips are in the target (B, 1, H, W)."""
+    width, height = m.size
+    image = np.empty((s.batch, height, width, 6), np.float32)
+    target = np.empty((s.batch, height, width, 3), np.float32)
+    lips = np.zeros((s.batch, height, width), np.float32)
+    mouth = np.empty((s.batch, 7), np.float32)
+    hidden = (m.mask == 0)[..., None]
+    for b in range(s.batch):
+        t = int(rng.choice(frames))
+        choice = references(m, t, frames, s)
+        move, _ = variation(rng, m.size, s)
+        given, wanted = pair(m, t, int(rng.choice(choice)), move)
+        gain, offset = 1 + rng.normal(0, s.colour, 3), rng.normal(0, 255 * s.colour / 2, 1)
+        light = lambda x, gain=gain, offset=offset: np.clip(x.astype(np.float32) * gain + offset, 0, 255) / 255
+        image[b, ..., :3] = light(given)
+        image[b, ..., 3:] = image[b, ..., :3] * hidden
+        target[b] = light(wanted)
+        outline = cv2.convexHull((m.points[t, list(LIPS), :2] @ move[:, :2].T + move[:, 2]).round().astype(np.int32))
+        cv2.fillConvexPoly(lips[b], outline, 1.0)
+        mouth[b] = m.mouth[t] + rng.normal(0, s.noise, 7)
+    planes = lambda x: torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+    return planes(image), planes(target), torch.from_numpy(mouth), torch.from_numpy(lips)[:, None]
