@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from functools import partial
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def test_training_and_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_time_asleep_is_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A laptop that was shut for an hour goes on where it was, by its clock as well."""
     now = [1000.0]
-    monkeypatch.setattr(run.time, "time", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0])
     toy = settings(tmp_path)
     going = run.Run(toy, "toy", toy.painter, 10, torch.nn.Linear(1, 1))
     for wait, spent in ((30, 30), (3600, 30), (30, 60), (80, 140)):
