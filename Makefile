@@ -9,7 +9,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing --explicit-target-dependency-
 BINARY := .build/release/viseme
 export VISEME_STRICT ?= 1
 
-.PHONY: help setup build demo test test-training page lint format bench bench-server soak avatar golden parity fuzz verdicts docs clean
+.PHONY: help setup build demo test test-training test-training-slow page lint format bench bench-server soak avatar golden parity fuzz verdicts docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -32,6 +32,9 @@ test: setup ## Build and run all tests
 
 test-training: ## Train at toy size, export, compare with PyTorch; two minutes (needs training/ installed: training/README.md)
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest training/tests
+
+test-training-slow: ## What takes longer: a preparation that is killed, a training that stops and goes on
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m slow training/tests
 
 page: build ## Use the web page in Chromium: speak, watch, interrupt, render (needs chromium)
 	$(PYTHON) -B Tests/Page/page_test.py --viseme $(BINARY) --screenshots out/page

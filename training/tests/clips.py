@@ -27,7 +27,7 @@ SIZE = (640, 360)
 Speech = tuple[np.ndarray, np.ndarray]
 SHORT = PrepareSettings(least_speech=6)
 #: Frames of the spoiled clip with a hand, and without a face.
-HAND, EMPTY = slice(60, 80), slice(150, 160)
+HAND, EMPTY = slice(40, 60), slice(150, 160)
 
 
 def robin(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from viseme_train import checkpoint, config, onnx_file
-from viseme_train.compact import export, front_end, shards, train_listener, train_painter
+from viseme_train.compact import export, front_end, run, shards, train_listener, train_painter
 from viseme_train.compact.networks import AudioEncoder, Listener
 from viseme_train.compact.settings import CompactConfig, ShardSettings
 
@@ -110,3 +111,16 @@ def test_training_and_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ValueError, match="differs"):
         onnx_file.check(toy.pack / "generator.onnx", {"image": np.zeros((1, 6, height, width), np.float32), "audio": np.zeros((1, 32, 96), np.float32)},
                                np.ones((1, 3, height, width), np.float32), 1e-3)
+
+
+def test_time_asleep_is_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A laptop that was shut for an hour goes on where it was, by its clock as well."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    toy = settings(tmp_path)
+    going = run.Run(toy, "toy", toy.painter, 10, torch.nn.Linear(1, 1))
+    for wait, spent in ((30, 30), (3600, 30), (30, 60), (80, 140)):
+        now[0] += wait
+        going.tick()
+        assert going.spent == pytest.approx(spent)
+    assert not going.over

@@ -61,6 +61,7 @@ def test_the_report_needs_no_network(data: Path) -> None:
         assert words in page
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_the_same(spoiled: Path, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     program = ("import sys; from pathlib import Path; from viseme_train.avatar.prepare import prepare; from viseme_train.avatar.settings import PrepareSettings; "

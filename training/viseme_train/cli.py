@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,12 @@ def _fit(a: argparse.Namespace) -> None:
     print(fit(a.data, a.run_folder, FitSettings(minutes=a.minutes), a.device).line())
 
 
+def _pack(a: argparse.Namespace) -> None:
+    from viseme_train.avatar.pack import Consent, pack
+    consent = Consent(a.name or a.out.stem, a.licence, a.person, a.use, a.until)
+    print(pack(a.data, a.run_folder, a.out, consent, a.viseme or shutil.which("viseme"), a.force).rstrip())
+
+
 def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(prog="viseme-train", description=__doc__)
     commands = out.add_subparsers(dest="command", required=True)
@@ -38,6 +45,18 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--minutes", type=float, default=60.0, help="wall clock over all resumptions (default: %(default)s)")
     fit.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
     fit.set_defaults(run=_fit)
+    pack = commands.add_parser("pack", help="make an avatar pack of a training", description="Writes OUT.avatar; `viseme doctor` must find it well.")
+    pack.add_argument("data", type=Path, metavar="DATA", help="what `prepare` wrote")
+    pack.add_argument("run_folder", type=Path, metavar="RUN", help="what `fit` wrote")
+    pack.add_argument("out", type=Path, metavar="OUT.avatar")
+    pack.add_argument("--name", help="the avatar's name (default: that of the folder)")
+    pack.add_argument("--licence", required=True, help="under which terms the pack may be used, an SPDX expression or a sentence")
+    pack.add_argument("--person", required=True, help="who is depicted and agreed to it")
+    pack.add_argument("--use", required=True, help="what they agreed to")
+    pack.add_argument("--until", required=True, help="until when: a date, or a condition")
+    pack.add_argument("--viseme", metavar="PATH", help="the program that checks the pack (default: the one on the path)")
+    pack.add_argument("--force", action="store_true", help="replace OUT.avatar")
+    pack.set_defaults(run=_pack)
     return out
 
 

@@ -59,6 +59,8 @@ class Verdict:
     closed: tuple[tuple[int, int], ...]
     #: Distinct pictures a second.
     rate: float
+    #: Of the upper face in good frames, Lab.
+    colour: tuple[float, ...]
     #: Loud parts in dB of full scale, noise in pauses, share of clipped samples, silence at both ends in seconds.
     level: float
     noise: float
@@ -216,6 +218,7 @@ def judge(scan: Scan, heard: Heard, wave: np.ndarray, source_rate: float, size: 
     said += advice(marks, loud, noise, clipped, scan, settings)
     return Verdict(marks=marks, speaking=speaking, aperture=aperture, loudness=level, follow=follow, corrected=corrected,
                    lights=light_jumps(scan["colour"], found, settings) if count else (), cuts=tuple(int(k) for k in cuts), closed=closed, rate=rate,
+                   colour=tuple(np.median(scan["colour"][good], 0).tolist()) if good.any() else (0.0, 0.0, 0.0),
                    level=loud, noise=noise, clipped=clipped, ends=ends, refusals=tuple(refusals),
                    advice=tuple(said))
 
@@ -246,6 +249,9 @@ def advice(marks: np.ndarray, loud: float, noise: float, clipped: float, scan: S
 def more_material(verdicts: Sequence[Verdict]) -> list[str]:
     """What all clips together lack."""
     said = []
+    colours = [v.colour for v in verdicts]
+    if any(np.abs(np.subtract(c, colours[0])).max() > PrepareSettings().other_light for c in colours):
+        said.append("The clips were filmed in different light. Record all of them in one place on one day: the mouth is learned as it looks in all of them.")
     if (seconds := sum(int((v.speaking & v.good).sum()) for v in verdicts) / FPS) < 30:
         said.append(f"There are {seconds:.0f} s of speech. 30 s or more, with many different words, make a better mouth.")
     if (rest := sum(n for v in verdicts for _, n in v.closed) / FPS) < 8:

@@ -120,7 +120,11 @@ def split(m: Material, s: FitSettings) -> tuple[np.ndarray, np.ndarray]:
 
 def references(m: Material, target: int, candidates: np.ndarray, s: FitSettings) -> np.ndarray:
     """Frames of another moment in poses like the target's, the most alike first."""
-    other = candidates[(m.clip[candidates] != m.clip[target]) | (np.abs(m.frame[candidates] - m.frame[target]) >= s.apart)]
+    same = m.clip[candidates] == m.clip[target]
+    other = candidates[~same | (np.abs(m.frame[candidates] - m.frame[target]) >= s.apart)]
+    # Another clip may have other light, which rendering never mixes.
+    here = other[m.clip[other] == m.clip[target]]
+    other = here if len(here) >= s.alike else other
     size = np.abs(np.log(np.abs(m.gain[other] / m.gain[target])))
     return other[np.argsort(np.linalg.norm(m.pose[other] - m.pose[target], axis=1) + size)][:s.alike]
 
@@ -165,7 +169,7 @@ def variation(rng: np.random.Generator, size: tuple[int, int], s: FitSettings) -
 
 
 def batch(m: Material, frames: np.ndarray, s: FitSettings, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Image (B, 6, H, W), target (B, 3, H, W), mouth (B, 7), and where the lips are in the target (B, 1, H, W)."""
+    """Image (B, 6, H, W), target (B, 3, H, W), mouth (B, 7), and how near the lips of the target are (B, 1, H, W; 0 … 1)."""
     width, height = m.size
     image = np.empty((s.batch, height, width, 6), np.float32)
     target = np.empty((s.batch, height, width, 3), np.float32)
@@ -184,6 +188,7 @@ def batch(m: Material, frames: np.ndarray, s: FitSettings, rng: np.random.Genera
         target[b] = light(wanted)
         outline = cv2.convexHull((m.points[t, list(LIPS), :2] @ move[:, :2].T + move[:, 2]).round().astype(np.int32))
         cv2.fillConvexPoly(lips[b], outline, 1.0)
+        lips[b] = cv2.blur(cv2.dilate(lips[b], np.ones((13, 13), np.uint8)), (9, 9))
         mouth[b] = m.mouth[t] + rng.normal(0, s.noise, 7)
     planes = lambda x: torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
     return planes(image), planes(target), torch.from_numpy(mouth), torch.from_numpy(lips)[:, None]

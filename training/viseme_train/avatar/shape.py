@@ -100,7 +100,7 @@ def crop_path(h: Heads, size: tuple[int, int], face: float) -> np.ndarray:
 def whole_pixels(path: np.ndarray) -> np.ndarray:
     """Corners in whole pixels, [n, 2]: each stays where it is until the path has left it, so that noise around a half moves nothing."""
     out = np.empty(path.shape, int)
-    here = np.round(path[0])
+    here = np.round(np.median(path[:12], 0))  # a tracker that has just found a face still moves a little
     for k, wanted in enumerate(path):
         here = np.where(np.abs(wanted - here) > HYSTERESIS, np.round(wanted), here)
         out[k] = here

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,7 +11,6 @@ import torch
 from viseme_train import checkpoint, onnx_file
 from viseme_train.compact import front_end
 from viseme_train.compact.networks import Generator
-from viseme_train.compact.settings import CompactConfig
 from viseme_train.compact.train_listener import Ear
 from viseme_train.compact.train_painter import Hand
 from viseme_train.onnx_file import ENCODER_TOLERANCE, GENERATOR_TOLERANCE
@@ -20,13 +19,24 @@ from viseme_train.onnx_file import ENCODER_TOLERANCE, GENERATOR_TOLERANCE
 WINDOWS, FRAME, TEMPLATE_FRAME = (0, 7, 15, 25), 14, 40
 
 
-def load(settings: CompactConfig) -> tuple[Ear, Hand]:
+class Place(Protocol):
+    """Where checkpoints are read from and the pack is written to."""
+
+    @property
+    def checkpoints(self) -> Path: ...
+    @property
+    def pack(self) -> Path: ...
+    @property
+    def press(self) -> tuple[float, float]: ...
+
+
+def load(settings: Place) -> tuple[Ear, Hand]:
     """The averaged weights of both trainings, as they are shipped."""
     ear, hand = Ear(), Hand()
     for model, name in ((ear, "listener"), (hand, "painter")):
         model.load_state_dict(checkpoint.load(settings.checkpoints / f"{name}.pth"), strict=True)
         model.eval()
-    ear.listener.press(*settings.listener.press)
+    ear.listener.press(*settings.press)
     return ear, hand
 
 
@@ -42,7 +52,7 @@ def image_input(roi: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(both.transpose(2, 0, 1)).astype(np.float32) / 255
 
 
-def write(settings: CompactConfig, template: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
+def write(settings: Place, template: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
     """Writes models, mask and golden tensors into the pack, all or nothing; gives `models`, `golden` and so on of its manifest.
 
     `template` are the rois of the decoded template, [poses, H, W, 3]. A model that differs from PyTorch is an error.

@@ -17,6 +17,8 @@ from viseme_train.compact.settings import CompactConfig, TrainingSettings
 from viseme_train.schedule import learning_rate
 
 PRINT_SECONDS = 30
+#: Between two steps; more than that, and the machine slept or the process was stopped: no time of training.
+PAUSE_SECONDS = 90
 
 
 class Place(Protocol):
@@ -54,11 +56,15 @@ class Run:
             self.optimizer.load_state_dict(saved["optimizer"])
             self.step, self.spent = saved["step"], saved["spent"]
         self.began = time.time() - self.spent
-        self.printed = self.saved = time.time()
+        self.printed = self.saved = self.ticked = time.time()
 
     def tick(self) -> None:
         """Reads the clock and sets the learning rate; the step that follows is the last one when the time is up."""
-        self.spent = time.time() - self.began
+        now = time.time()
+        if now - self.ticked > PAUSE_SECONDS:
+            self.began += now - self.ticked
+        self.ticked = now
+        self.spent = now - self.began
         self.progress = self.spent / (self.minutes * 60)
         self.over = self.progress >= 1
         for group in self.optimizer.param_groups:

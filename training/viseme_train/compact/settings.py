@@ -91,3 +91,7 @@ class CompactConfig:
     shards: ShardSettings
     listener: ListenerSettings
     painter: PainterSettings
+
+    @property
+    def press(self) -> tuple[float, float]:
+        return self.listener.press
