@@ -229,7 +229,7 @@ struct DoctorTests {
             let report = try await doctor().examine(packAt: pack.url)
             #expect(report.isHealthy, "\(text(report))")
             let skipped = Set(report.findings.filter { $0.outcome == .skipped }.map(\.stage))
-            #expect(skipped == [.mel, .featureWindow, .crop, .golden], "\(text(report))")
+            #expect(skipped == [.articulator, .mel, .featureWindow, .crop, .golden], "\(text(report))")
         }
     }
 
