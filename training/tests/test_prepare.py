@@ -138,6 +138,14 @@ def test_a_picture_that_repeats_gives_a_clip_away(data: Path) -> None:
     assert judge.picture_rate(third, every, 25.0) < 12
 
 
+def test_the_light_is_watched() -> None:
+    colour = np.tile(np.array([60.0, 10.0, 12.0]), (200, 1))
+    colour[120:] += (9, 0, 0)
+    (jump,) = judge.light_jumps(colour, np.ones(200, bool), PrepareSettings())
+    assert abs(jump - 120) <= 2
+    assert judge.light_jumps(colour + np.linspace(0, 20, 200)[:, None] * (1, 0, 0), np.ones(200, bool), PrepareSettings(light=12)) == ()
+
+
 def test_cuts_are_found(data: Path) -> None:
     found = scan.load(data / "clip-1")
     assert judge.find_cuts({k: v[:EMPTY.start] for k, v in found.items()}).tolist() in ([], [HAND.start, HAND.stop])
