@@ -231,6 +231,41 @@ def test_sound_and_gaps(tmp_path: Path) -> None:
     assert np.abs(sound[8400:16000]).max() > 0.4
 
 
+def test_sound_before_the_picture_is_cut_off(tmp_path: Path) -> None:
+    wave = np.zeros(16000, np.float32)
+    wave[:6400] = 0.5 * np.sin(np.arange(6400) / 5)
+    # The first picture comes after 0.3 s: 0.1 s of the tone are left.
+    path = clips.write(tmp_path / "early.mkv", numbered(25), wave, times=[0.3 + k / 25 for k in range(25)])
+    with Clip(path) as clip:
+        sound = clip.sound()
+    assert np.abs(sound[:1200]).max() > 0.4
+    assert np.abs(sound[2800:8000]).max() < 0.02
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_damaged_files_end_or_are_refused(kind: str, tmp_path: Path) -> None:
+    whole = clips.write(tmp_path / f"whole.{kind}", numbered(30), np.sin(np.arange(19200) / 5).astype(np.float32)).read_bytes()
+    rng = np.random.default_rng(5)
+    damaged = [whole[:n] for n in rng.integers(0, len(whole), 20)]
+    for _ in range(40):
+        data = np.frombuffer(whole, np.uint8).copy()
+        data[rng.integers(0, len(data), 12)] = rng.integers(0, 256, 12)
+        damaged.append(data.tobytes())
+    path, read = tmp_path / f"damaged.{kind}", 0
+    for data in damaged:
+        path.write_bytes(data)
+        try:
+            with Clip(path) as clip:
+                for picture in clip.frames(96, 64):
+                    assert picture.image.shape == (64, 96, 3)
+                    assert picture.number < 2000
+                    read += 1
+                assert np.isfinite(clip.sound()).all()
+        except ClipError:
+            continue
+    assert read > 100
+
+
 def test_what_is_written_comes_back(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     image = cv2.resize(rng.integers(0, 255, (9, 16, 3)).astype(np.uint8), (320, 180), interpolation=cv2.INTER_CUBIC)
