@@ -62,11 +62,22 @@ let package = Package(
             ]),
         .target(name: "VisemeFFmpeg", dependencies: ["Viseme", "CFFmpeg"], swiftSettings: settings),
 
-        // HTTP: live sessions, render jobs and the page. It never picks what runs the models.
+        // Live sessions for many viewers: conversations, streams and text-to-speech. No HTTP.
+        .target(
+            name: "VisemeStreaming",
+            dependencies: [
+                "Viseme", "VisemeFFmpeg",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(
+                    name: "SystemPackage", package: "swift-system", condition: .when(platforms: [.linux])),
+            ],
+            swiftSettings: settings),
+
+        // HTTP: sessions, render jobs and the page. It never picks what runs the models.
         .target(
             name: "VisemeServer",
             dependencies: [
-                "Viseme", "VisemeFFmpeg",
+                "Viseme", "VisemeFFmpeg", "VisemeStreaming",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -75,9 +86,6 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
-                .product(name: "Subprocess", package: "swift-subprocess"),
-                .product(
-                    name: "SystemPackage", package: "swift-system", condition: .when(platforms: [.linux])),
             ],
             resources: [.copy("Page/Static"), .copy("openapi.json")], swiftSettings: settings),
 
@@ -93,7 +101,9 @@ let package = Package(
             swiftSettings: settings),
 
         // What several test targets need.
-        .target(name: "VisemeTestSupport", path: "Tests/VisemeTestSupport", swiftSettings: settings),
+        .target(
+            name: "VisemeTestSupport", dependencies: ["Viseme", "VisemeFFmpeg"], path: "Tests/VisemeTestSupport",
+            swiftSettings: settings),
         .testTarget(
             name: "VisemeTests", dependencies: ["Viseme", "VisemeTestSupport"], resources: [.copy("Golden")],
             swiftSettings: settings),
@@ -115,9 +125,16 @@ let package = Package(
             name: "VisemeFFmpegTests", dependencies: ["Viseme", "VisemeFFmpeg", "CFFmpeg", "VisemeTestSupport"],
             swiftSettings: settings),
         .testTarget(
+            name: "VisemeStreamingTests",
+            dependencies: [
+                "Viseme", "VisemeONNX", "VisemeFFmpeg", "VisemeModels", "VisemeStreaming", "VisemeTestSupport",
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "VisemeServerTests",
             dependencies: [
-                "Viseme", "VisemeONNX", "VisemeFFmpeg", "VisemeModels", "VisemeServer", "VisemeTestSupport",
+                "Viseme", "VisemeONNX", "VisemeFFmpeg", "VisemeModels", "VisemeServer", "VisemeStreaming",
+                "VisemeTestSupport",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

@@ -70,18 +70,24 @@ def main():
     parser.add_argument("--speaking", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--settle", type=float, default=3, help="seconds before")
-    parser.add_argument("--memory", default="200", help="megabytes for what is kept of the template")
+    parser.add_argument("--memory", help="megabytes for what is kept of the template")
+    parser.add_argument("--avatars", help="a folder of packs to take robin from")
     options = parser.parse_args()
     with wave.open(os.path.join(ROOT, "samples/hello.wav")) as file:
         rate, samples = file.getframerate(), file.readframes(file.getnframes())
     with tempfile.TemporaryDirectory() as data:
         environment = dict(os.environ, VISEME_MAX_SESSIONS_PER_CLIENT="100", VISEME_MAX_SESSIONS="100",
                            VISEME_MAX_SPEAKING=str(max(1, options.speaking)))
-        server = subprocess.Popen([options.viseme, "serve", "--port", "0", "--data", data, "--memory", options.memory], cwd=ROOT, env=environment,
-                                  stdout=subprocess.PIPE, text=True)
+        command = [options.viseme, "serve", "--port", "0", "--data", data]
+        if options.memory:
+            command += ["--memory", options.memory]
+        if options.avatars:
+            command += ["--avatars", options.avatars]
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         port = int(server.stdout.readline().rsplit(":", 1)[1])
         sessions = [Session(port) for _ in range(options.sessions)]
         time.sleep(options.settle)
+        idle = resident(server.pid)
         start, busy = time.time(), processor_seconds(server.pid)
         before = [dict(session.status) for session in sessions]
         sent = [session.bytes for session in sessions]
@@ -106,7 +112,7 @@ def main():
         print(json.dumps({
             "sessions": options.sessions, "speaking": options.speaking, "seconds": round(took, 1),
             "cores": os.cpu_count(), "coresUsed": round(busy / took, 2),
-            "residentMegabytes": round(resident(server.pid) / 1e6), "rows": rows}, indent=1))
+            "idleMegabytes": round(idle / 1e6), "residentMegabytes": round(resident(server.pid) / 1e6), "rows": rows}, indent=1))
         server.terminate()
         server.wait(20)
 

@@ -83,7 +83,8 @@ def main() -> None:
     frames = np.frombuffer(raw, np.uint8).reshape(count, height, width, 3)
     encode = subprocess.Popen(
         ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}", "-r", "25",
-         "-i", "-", "-i", str(arguments.audio), "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p",
+         "-i", "-", "-i", str(arguments.audio), "-c:v", "libx264", "-preset", "superfast", "-x264-params",
+         "mbtree=0:subme=2:b-adapt=0:b-pyramid=0:weightp=0:scenecut=0", "-crf", "18", "-pix_fmt", "yuv420p",
          "-threads", "1", "-c:a", "aac", str(arguments.output)], stdin=subprocess.PIPE)
     total = reference.frame_count(len(wave))
     for k in range(total):

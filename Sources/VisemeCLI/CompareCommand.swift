@@ -48,7 +48,8 @@ struct CompareCommand: AsyncParsableCommand {
         } else if Avatar.isPack(at: left), Avatar.isPack(at: right) {
             let (first, second) = (try Avatar(contentsOf: left), try Avatar(contentsOf: right))
             var all = true
-            for role in ModelRole.allCases {
+            for role in ModelRole.allCases
+            where role != .articulator || first.manifest.models.contains(where: { $0.role == role }) {
                 let same = try await compareModels(
                     try first.model(role).url, try second.model(role).url, label: role.rawValue)
                 all = all && same

@@ -17,25 +17,14 @@ struct VisemeCommand: AsyncParsableCommand {
         abstract: "An avatar pack + any speech → a talking-head video.",
         version: version,
         subcommands: [
-            RenderCommand.self, StreamCommand.self, ServeCommand.self, FeaturesCommand.self, AvatarCommand.self,
+            RenderCommand.self, StreamCommand.self, ServeCommand.self, FeaturesCommand.self, VisemesCommand.self,
+            AvatarCommand.self,
             InspectCommand.self, ConvertCommand.self, CompareCommand.self, DoctorCommand.self, BenchCommand.self,
         ])
 
     static func main() async {
         Terminal.openStandardStreams()
-        #if canImport(Glibc)
-            // Left alone, glibc keeps big buffers in one arena a thread, and a render's memory grows with its length; mapped
-            // one by one, the kernel clears them again for every frame: a fifth of all processor time. One arena that keeps
-            // what is freed does neither.
-            // Swift's Glibc module lacks malloc.h: M_ARENA_MAX is -8, M_MMAP_THRESHOLD -3 and M_TRIM_THRESHOLD -1.
-            typealias Mallopt = @convention(c) (CInt, CInt) -> CInt
-            if let symbol = dlsym(nil, "mallopt") {
-                let mallopt = unsafeBitCast(symbol, to: Mallopt.self)
-                for (option, value) in [(-8, 1), (-3, 32 << 20), (-1, 64 << 20)] as [(CInt, CInt)] {
-                    _ = mallopt(option, value)
-                }
-            }
-        #endif
+        Heap.keepWhatIsFreed()
         do {
             try await Interrupt.cancelling {
                 var command = try parseAsRoot()

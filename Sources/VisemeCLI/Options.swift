@@ -52,7 +52,7 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "Cores to use; all by default.")
     var threads: Int?
 
-    @Option(help: ArgumentHelp("Megabytes for what is kept of the template: 200, or 800 to serve.", valueName: "MB"))
+    @Option(help: ArgumentHelp("Megabytes for what is kept of the template: 40, or 240 to serve.", valueName: "MB"))
     var memory: Int?
 
     @Flag(help: "For tests: run models that were never trained. Reports and outputs say so.")
@@ -89,11 +89,13 @@ struct EngineOptions: ParsableArguments {
     ///
     /// - Parameter memory: Megabytes for what is kept of the template where nothing is said about it.
     func load(
-        _ avatar: Avatar, backend: any InferenceBackend, media: FFmpeg, memory usual: Int = 200
+        _ avatar: Avatar, backend: any InferenceBackend, media: FFmpeg, memory usual: Int = 40
     ) async throws -> Engine {
-        try await Engine(
+        let engine = try await Engine(
             avatar, backend: backend, media: media, judge: WeightJudge(), memory: (memory ?? usual) * 1_000_000,
             parallelism: parallelism, allowUntrained: allowUntrained)
+        Heap.giveBackWhatIsFree()
+        return engine
     }
 
     var parallelism: Parallelism { threads.map { Parallelism(cores: $0) } ?? Parallelism() }

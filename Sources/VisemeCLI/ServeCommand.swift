@@ -78,7 +78,7 @@ struct ServeCommand: AsyncParsableCommand {
         let backend = try engine.makeBackend()
         let server = try Server(settings, media: .viseme, logger: logger) { [engine] avatar in
             // The template goes round and round: what is kept of it pays all day.
-            try await engine.load(avatar, backend: backend, media: .viseme, memory: 800)
+            try await engine.load(avatar, backend: backend, media: .viseme, memory: 240)
         } onReady: { address in
             // A server whose address cannot be printed serves all the same.
             do { try Terminal.result("Viseme serves at \(address)") } catch { Terminal.print("note: \(error)") }

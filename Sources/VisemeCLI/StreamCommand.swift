@@ -16,7 +16,7 @@ struct StreamCommand: AsyncParsableCommand {
             """)
 
     enum Pace: String, ExpressibleByArgument, CaseIterable { case realtime, none }
-    enum Container: String, ExpressibleByArgument, CaseIterable { case mp4, ts, flv }
+    enum Container: String, ExpressibleByArgument, CaseIterable { case mp4, ts, flv, visemes }
     enum Format: String, ExpressibleByArgument, CaseIterable { case s16le, f32le }
 
     @OptionGroup var engine: EngineOptions
@@ -30,7 +30,10 @@ struct StreamCommand: AsyncParsableCommand {
             "Where the video goes: - for a pipe, a file, or rtmp://…, srt://…, udp://….", valueName: "-|file|URL"))
     var output: String
 
-    @Option(help: "The container; by default FLV for RTMP, MPEG-TS for other addresses, else MP4.")
+    @Option(
+        help:
+            "The container; by default FLV for RTMP, MPEG-TS for other addresses, else MP4. visemes: no video, mouth shapes as JSON lines."
+    )
     var container: Container?
 
     @Option(help: "The input is bare samples of this format.")
@@ -74,7 +77,11 @@ struct StreamCommand: AsyncParsableCommand {
         guard (format == nil) == (rate == nil) else {
             throw ValidationError("Bare samples need both --format and --rate; a container needs neither.")
         }
-        guard output != "-" || isatty(STDOUT_FILENO) == 0 else {
+        guard container != .visemes || (lookahead == Self.lookaheads.upperBound && !Self.isAddress(output)) else {
+            throw ValidationError(
+                "Mouth shapes hear all that they need and go to a pipe or a file: no --lookahead, no address.")
+        }
+        guard output != "-" || container == .visemes || isatty(STDOUT_FILENO) == 0 else {
             throw ValidationError("Video is not printed on a terminal: pipe it, for example into: ffplay -")
         }
     }
@@ -86,15 +93,10 @@ struct StreamCommand: AsyncParsableCommand {
         let media = FFmpeg.viseme
         let avatar = try engine.openAvatar()
         let backend = try engine.makeBackend()
+        if container == .visemes { return try await streamVisemes(avatar, backend) }
         let loaded = try await engine.load(avatar, backend: backend, media: media)
         let loading = ContinuousClock.now - start
-        var samples: RawSamples?
-        if let rate, let format = format.flatMap({ RawSamples.Format(rawValue: $0.rawValue) }) {
-            samples = RawSamples(format: format, rate: rate, channels: channels)
-        }
-        let address = input == "-" ? FFmpeg.standardInput : Self.isAddress(input) ? URL(string: input) : nil
-        let url = address ?? URL(filePath: input)
-        let source = try await Self.abandonable { [samples] in try await media.liveSource(at: url, samples: samples) }
+        let source = try await openSource(media)
 
         var settings = LiveSession.Settings()
         settings.sound = await source.form
@@ -140,6 +142,16 @@ struct StreamCommand: AsyncParsableCommand {
                 warnings: (isInterrupted ? [] : source.warnings) + [loaded.untrainedNotice].compactMap(\.self)))
         // What was written is complete; the status says that there would have been more.
         if isInterrupted { throw ExitCode(130) }
+    }
+
+    func openSource(_ media: FFmpeg) async throws -> LiveSource {
+        var samples: RawSamples?
+        if let rate, let format = format.flatMap({ RawSamples.Format(rawValue: $0.rawValue) }) {
+            samples = RawSamples(format: format, rate: rate, channels: channels)
+        }
+        let address = input == "-" ? FFmpeg.standardInput : Self.isAddress(input) ? URL(string: input) : nil
+        let url = address ?? URL(filePath: input)
+        return try await Self.abandonable { [samples] in try await media.liveSource(at: url, samples: samples) }
     }
 
     private func report(_ report: StreamReport) throws {

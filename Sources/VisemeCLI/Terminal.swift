@@ -22,9 +22,9 @@ enum Terminal {
     /// Writes a result to standard output, at once.
     ///
     /// - Throws: `.cannotWrite` when it cannot be written: a result that is lost is an error.
-    static func result(_ text: String) throws {
+    static func result(_ text: String, end: String = "\n") throws {
         do {
-            try FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
+            try FileHandle.standardOutput.write(contentsOf: Data((text + end).utf8))
         } catch {
             throw VisemeError(
                 .cannotWrite, "The result cannot be written to standard output.",

@@ -1,11 +1,11 @@
 import Viseme
 
-/// A bounded cache of decoded frames for playback forward and backward.
+/// A bounded cache of decoded frames: what was not asked for the longest goes first.
 ///
-/// Evicts frames behind the playhead first, the farthest first: ping-pong playback needs the recent frames again, and the frames
-/// ahead soon.
+/// Playback goes forward and backward, for several sessions at a time: each needs the frames near its own place again.
 struct FrameCache {
-    private var frames: [Int: any Picture] = [:]
+    private var frames: [Int: (picture: any Picture, use: Int)] = [:]
+    private var uses = 0
     private var last = -1
     /// Whether playback runs backward: the last request had a lower number than the one before.
     private(set) var isBackward = false
@@ -28,20 +28,20 @@ struct FrameCache {
     mutating func request(_ index: Int) -> (any Picture)? {
         if index != last { isBackward = index < last }
         last = index
-        return frames[index]
+        uses += 1
+        frames[index]?.use = uses
+        return frames[index]?.picture
     }
 
     /// Whether a frame is cached.
     func contains(_ index: Int) -> Bool { frames[index] != nil }
 
-    /// Caches a frame, and evicts frames that are needed last.
+    /// Caches a frame, and evicts those that were not needed for the longest time.
     mutating func insert(_ picture: any Picture, at index: Int) {
-        frames[index] = picture
-        while frames.count > capacity, let victim = victim() { frames[victim] = nil }
-    }
-
-    private func victim() -> Int? {
-        let behind = frames.keys.filter { isBackward ? $0 > last : $0 < last }
-        return (behind.isEmpty ? Array(frames.keys) : behind).max { abs($0 - last) < abs($1 - last) }
+        uses += 1
+        frames[index] = (picture, uses)
+        while frames.count > capacity, let oldest = frames.min(by: { $0.value.use < $1.value.use }) {
+            frames[oldest.key] = nil
+        }
     }
 }

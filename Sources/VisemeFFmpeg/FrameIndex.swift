@@ -103,4 +103,10 @@ struct FrameIndex: Equatable {
         let timestamp = entries[key].timestamp
         return timestamps.firstIndex { $0 >= timestamp } ?? 0
     }
+
+    /// The last frame in display order before the key packet after that at a file position.
+    func lastFrame(from key: Int) -> Int {
+        guard let place = keys.firstIndex(of: key), place + 1 < keys.count else { return count - 1 }
+        return firstFrame(from: keys[place + 1]) - 1
+    }
 }

@@ -74,7 +74,7 @@ actor ImageDecoder {
                     throw VisemeError(.badData, "\(label) is damaged")
                 }
                 let raw = frame.pointer.pointee
-                if pixels == nil { pixels = try PixelReader(width: Int(raw.width), height: Int(raw.height)) }
+                if pixels == nil { pixels = PixelReader(width: Int(raw.width), height: Int(raw.height)) }
                 guard let picture = try pixels?.picture(of: frame, label: label) else { continue }
                 return picture
             case .needsPacket: continue

@@ -11,21 +11,22 @@ struct PixelReader: ~Copyable {
         var range: UInt32
     }
 
-    private let target: AVFrameBox
+    private let width, height: Int
+    /// Made when a picture is converted: a video in 4:2:0 needs none of its size.
+    private var target: AVFrameBox?
+    private let parts = PixelReaders()
     private var form: Form?
     private var scaler: Scaler?
 
     /// Makes a converter for images of one size.
-    init(width: Int, height: Int) throws {
-        target = try AVFrameBox(width: width, height: height, format: AV_PIX_FMT_BGR24)
-    }
+    init(width: Int, height: Int) { (self.width, self.height) = (width, height) }
 
     /// Copies a decoded picture.
     ///
     /// - Throws: `.badData` when the picture has another size.
     mutating func picture(of frame: borrowing AVFrameBox, label: String) throws -> any Picture {
         try requireSize(of: frame, label: label)
-        if let planar = PlanarPicture(frame) { return planar }
+        if let planar = PlanarPicture(frame, readers: parts) { return planar }
         return try image(of: frame, label: label)
     }
 
@@ -45,16 +46,19 @@ struct PixelReader: ~Copyable {
             scaler = try Self.scaler(for: raw)
             form = wanted
         }
+        let target = try self.target.take() ?? AVFrameBox(width: width, height: height, format: AV_PIX_FMT_BGR24)
         try scaler?.convert(frame, to: target, label: label)
-        return try target.packedImage()
+        let image = try target.packedImage()
+        self.target = consume target
+        return image
     }
 
     private func requireSize(of frame: borrowing AVFrameBox, label: String) throws {
-        let (raw, expected) = (frame.pointer.pointee, target.pointer.pointee)
-        guard raw.width == expected.width, raw.height == expected.height else {
+        let raw = frame.pointer.pointee
+        guard Int(raw.width) == width, Int(raw.height) == height else {
             throw VisemeError(
                 .badData,
-                "\(label) is \(raw.width)×\(raw.height); the first frame is \(expected.width)×\(expected.height)",
+                "\(label) is \(raw.width)×\(raw.height); the first frame is \(width)×\(height)",
                 hint: "all template frames need one size")
         }
     }

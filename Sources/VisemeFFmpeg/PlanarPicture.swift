@@ -10,13 +10,16 @@ struct PlanarPicture: Picture {
     private let format: AVPixelFormat
     private let matrix: AVColorSpace
     private let range: AVColorRange
+    private let readers: PixelReaders
 
     /// Pixels around an area for its colours: swscale's chroma filter reaches four of them, and is shorter in pictures of
     /// less than seven chroma columns or rows.
     private static let reach = 12
 
     /// Copies a decoded frame; nil when it is not 8-bit 4:2:0.
-    init?(_ frame: borrowing AVFrameBox) {
+    ///
+    /// - Parameter readers: Converters for its parts, shared with the other pictures of its video.
+    init?(_ frame: borrowing AVFrameBox, readers: PixelReaders) {
         let raw = frame.pointer.pointee
         let format = AVPixelFormat(raw.format)
         guard Self.isKept(format) else { return nil }
@@ -24,7 +27,7 @@ struct PlanarPicture: Picture {
             return nil
         }
         (width, height) = (Int(raw.width), Int(raw.height))
-        (self.format, matrix, range) = (format, raw.colorspace, raw.color_range)
+        (self.format, matrix, range, self.readers) = (format, raw.colorspace, raw.color_range, readers)
         let planes = [(luma, raw.linesize.0), (blue, raw.linesize.1), (red, raw.linesize.2)]
         let sizes = Self.sizes(width: width, height: height)
         let total = sizes.reduce(0) { $0 + $1.columns * $1.rows }
@@ -58,8 +61,9 @@ struct PlanarPicture: Picture {
         part.pointer.pointee.colorspace = matrix
         part.pointer.pointee.color_range = range
         copy(wide, to: part)
-        var reader = try PixelReader(width: wide.width, height: wide.height)
-        let image = try reader.image(of: part, label: "A template frame")
+        let image = try readers.with(width: wide.width, height: wide.height) {
+            try $0.image(of: part, label: "A template frame")
+        }
         return image.image(
             of: PixelArea(x: area.x - wide.x, y: area.y - wide.y, width: area.width, height: area.height))
     }

@@ -40,8 +40,7 @@ struct VideoEncoder: ~Copyable {
             // A key frame at least every four seconds, for seeking.
             encoder.pointee.gop_size = isLive ? fps : fps * 4
             if hasGlobalHeader { encoder.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER }
-            // For live video speed is worth a third of the bits.
-            av_opt_set(encoder.pointee.priv_data, "preset", isLive ? "superfast" : "veryfast", 0)
+            av_opt_set(encoder.pointee.priv_data, "preset", "superfast", 0)
             av_opt_set_double(encoder.pointee.priv_data, "crf", crf, 0)
             // No B-frames, no look-ahead.
             if isLive {
@@ -51,7 +50,11 @@ struct VideoEncoder: ~Copyable {
             }
             // x264's macroblock tree reads uninitialized memory: the output differs from run to run. Seen with x264 164 below
             // 640×480 and at 1080×1920, not at 1280×720. The safe sizes are unknown.
-            av_opt_set(encoder.pointee.priv_data, "x264-params", "mbtree=0", 0)
+            var settings = "mbtree=0"
+            // A file gets back the step of the motion search that `superfast` leaves out, and always three B-frames. A talking head
+            // has no fades and no cuts: looking for them is a tenth of the encoder's work (docs/performance.md).
+            if !isLive { settings += ":subme=2:b-adapt=0:b-pyramid=0:weightp=0:scenecut=0" }
+            av_opt_set(encoder.pointee.priv_data, "x264-params", settings, 0)
         }
         self.pixels = pixels
         self.packet = packet

@@ -91,7 +91,7 @@ struct IndexedVideo: ~Copyable {
         let decoder = try Decoder(stream, label: label)
         let index = try Self.readIndex(demuxer, stream: number, packet: packet, label: label)
         try index.requireRegular(unit: stream.pointee.time_base, label: label)
-        let pixels = try PixelReader(width: width, height: height)
+        let pixels = PixelReader(width: width, height: height)
         self.demuxer = demuxer
         self.label = label
         self.streamIndex = number
@@ -129,16 +129,31 @@ struct IndexedVideo: ~Copyable {
         let first = index.firstFrame(from: key)
         // Decoding on is cheaper than a seek while no key frame is between.
         if let next, next <= wanted, next >= first { return try decode(upTo: wanted, keepingFrom: wanted) }
-        let lowest = cache.isBackward ? wanted - cache.capacity + 1 : wanted
+        let end = index.lastFrame(from: key) + 1
+        // A second reader, such as another session, takes the decoder away at each frame: so each gets a group at a time.
+        let takesTurns = decodedPictures > 0 && 2 * (end - first) <= cache.capacity
+        let lowest = takesTurns ? first : cache.isBackward ? wanted - cache.capacity + 1 : wanted
+        let picture: any Picture
         do {
             try jump(to: key)
-            return try decode(upTo: wanted, keepingFrom: lowest)
+            picture = try decode(upTo: wanted, keepingFrom: lowest)
         } catch let error as VisemeError where error.code == .badData {
             // In an open group some pictures reference those before the key frame.
             guard let earlier = index.key(before: key) else { throw error }
             try jump(to: earlier)
-            return try decode(upTo: wanted, keepingFrom: lowest)
+            picture = try decode(upTo: wanted, keepingFrom: lowest)
         }
+        if takesTurns {
+            do {
+                for ahead in wanted + 1..<max(wanted + 1, end) where !cache.contains(ahead) && next == ahead {
+                    _ = try decode(upTo: ahead, keepingFrom: ahead)
+                }
+            } catch {
+                // Nobody has asked for that frame: whoever does is told.
+                next = nil
+            }
+        }
+        return picture
     }
 
     /// Decodes up to a frame; caches frames from `lowest` on.

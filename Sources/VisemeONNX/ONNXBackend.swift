@@ -46,14 +46,21 @@ public struct ONNXBackend: InferenceBackend {
             ModelFile(description, contents: data, madeFrom: url), library: library, threads: 1)
         description.inputs = session.inputs
         description.outputs = session.outputs
-        _ = try TensorBinding(
-            family.contract(of: role), inputs: session.inputs, outputs: session.outputs, of: description)
+        guard let contract = family.contract(of: role) else {
+            throw VisemeError(.badData, "The family '\(family.name)' has no \(role.rawValue): '\(url.path)'.")
+        }
+        _ = try TensorBinding(contract, inputs: session.inputs, outputs: session.outputs, of: description)
         return description
     }
 
     /// Loads an audio encoder of the model's family.
     @concurrent public func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder {
         try ONNXAudioEncoder(model, library: library, threads: threads)
+    }
+
+    /// Loads an articulator of the model's family.
+    @concurrent public func articulator(_ model: ModelFile, threads: Int) async throws -> any Articulator {
+        try ONNXArticulator(model, library: library, threads: threads)
     }
 
     /// Loads a generator of the model's family.
@@ -69,6 +76,20 @@ extension ONNXBackend: GraphLoader {
     ) async throws -> any LoadedGraph {
         try ONNXSession(
             model, name: name, library: library, threads: threads, optimised: optimised, takesParts: true)
+    }
+
+    /// Loads a graph for several lanes: one native session with its weights, whose runs go beside one another.
+    @concurrent public func graphs(
+        _ count: Int, of model: Data, name: String, threads: Int
+    ) async throws -> [any LoadedGraph] {
+        // OpenVINO and CUDA would run a session's lanes one after the other.
+        guard library.provider == .cpu else {
+            return try await concurrently(count) {
+                try await graph(model, name: name, threads: threads, optimised: true)
+            }
+        }
+        let first = try ONNXSession(model, name: name, library: library, threads: threads, takesParts: true)
+        return [first] + (1..<max(1, count)).map { _ in first.lane() }
     }
 }
 
@@ -100,6 +121,29 @@ private struct ONNXAudioEncoder: AudioEncoder {
         try await session.run(
             [Tensor(tensors.slot(.mel, count: count), .float32(melWindows))],
             outputs: [tensors.slot(.features, count: count)]
+        ).first?.floats ?? []
+    }
+}
+
+/// An articulator on ONNX Runtime.
+private struct ONNXArticulator: Articulator {
+    let session: ONNXSession
+    let tensors: TensorBinding
+    var runtime: RuntimeDescription { session.runtime }
+
+    init(_ model: ModelFile, library: ONNXRuntimeLibrary, threads: Int) throws {
+        guard let contract = model.family.articulator else {
+            throw VisemeError(
+                .badData, "The family '\(model.family.name)' has no articulator: '\(model.description.file)'.")
+        }
+        session = try ONNXSession(model, library: library, threads: threads)
+        tensors = try TensorBinding(
+            contract, inputs: session.inputs, outputs: session.outputs, of: model.description)
+    }
+
+    func articulate(_ featureWindow: [Float]) async throws -> [Float] {
+        try await session.run(
+            [Tensor(tensors.slot(.audio), .float32(featureWindow))], outputs: [tensors.slot(.articulation)]
         ).first?.floats ?? []
     }
 }

@@ -2,13 +2,18 @@ import COnnxRuntime
 import Foundation
 import Viseme
 
-/// One loaded model with its own thread. Native handles live and die with it.
+/// One loaded model with its own thread. Native handles live and die with it and its lanes.
 actor ONNXSession {
-    /// The native session; released with its owner.
-    private struct Handle: ~Copyable {
-        let api: UnsafePointer<VisemeOrtApi>
-        let session: OpaquePointer
-        let memory: OpaquePointer
+    /// The native session, shared by its lanes; released with the last of them.
+    private final class Handle: Sendable {
+        // Never changed; ONNX Runtime's sessions and memory descriptions may be used by several threads at a time.
+        nonisolated(unsafe) let api: UnsafePointer<VisemeOrtApi>
+        nonisolated(unsafe) let session: OpaquePointer
+        nonisolated(unsafe) let memory: OpaquePointer
+
+        init(api: UnsafePointer<VisemeOrtApi>, session: OpaquePointer, memory: OpaquePointer) {
+            (self.api, self.session, self.memory) = (api, session, memory)
+        }
 
         deinit {
             api.pointee.ReleaseSession(session)
@@ -19,9 +24,9 @@ actor ONNXSession {
     nonisolated let runtime: RuntimeDescription
     nonisolated let inputs: [TensorDescription]
     nonisolated let outputs: [TensorDescription]
-    private let library: ONNXRuntimeLibrary
-    private let handle: Handle
-    private let modelName: String
+    private nonisolated let library: ONNXRuntimeLibrary
+    private nonisolated let handle: Handle
+    private nonisolated let modelName: String
     private let executor: BlockingExecutor
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
@@ -95,6 +100,15 @@ actor ONNXSession {
         guard let memory else { throw VisemeError(.internal, "ONNX Runtime gave no memory description.") }
         handle = Handle(api: api, session: session, memory: memory)
     }
+
+    private init(laneOf other: ONNXSession) {
+        (runtime, inputs, outputs) = (other.runtime, other.inputs, other.outputs)
+        (library, handle, modelName) = (other.library, other.handle, other.modelName)
+        executor = BlockingExecutor("onnx.\(modelName)")
+    }
+
+    /// The same model with another thread: it runs beside this one, and shares its weights.
+    nonisolated func lane() -> ONNXSession { ONNXSession(laneOf: self) }
 
     /// Gives all nodes to the provider: one that it does not take is an error of loading.
     private static func choose(_ library: ONNXRuntimeLibrary, _ options: OpaquePointer?, threads: Int) throws {

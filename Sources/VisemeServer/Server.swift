@@ -5,6 +5,7 @@ import NIOCore
 public import ServiceLifecycle
 public import Viseme
 public import VisemeFFmpeg
+import VisemeStreaming
 
 /// The HTTP server for live sessions, render jobs and the web page. At shutdown sessions end with complete streams.
 public struct Server: Service {

@@ -20,7 +20,17 @@ extension CommandLineTests {
             try JSONDecoder().decode(type, from: Data(outcome.output.utf8))
         }
 
-        @Test("doctor says that no stage of robin is bad, but for a visible seam, within ten seconds")
+        @Test("doctor says that the default avatar is well in every stage")
+        func doctorOnDefaultPack() async throws {
+            try await withTemporaryFolder { folder in
+                let outcome = try await Program.run(["doctor", Repository.robin.path], in: folder)
+                #expect(
+                    outcome.status == 0 && outcome.output.hasSuffix("\nall stages are well\n"),
+                    "\(outcome.output)\(outcome.errors)")
+            }
+        }
+
+        @Test("doctor says that no stage of the first robin is bad, but for a visible seam, within ten seconds")
         func doctorOnGoodPack() async throws {
             try await withTemporaryFolder { folder in
                 let start = ContinuousClock.now

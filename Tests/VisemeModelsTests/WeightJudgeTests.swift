@@ -10,7 +10,6 @@ import VisemeTestSupport
 /// The engine's judge, on every form in which a model can reach a backend.
 @Suite("The judge of models")
 struct WeightJudgeTests {
-    private static let robin = Repository.inheritedRobin
 
     private func verdict(_ data: Data, _ role: ModelRole = .generator) async throws -> TrainingVerdict {
         let description = ModelDescription(
@@ -63,10 +62,12 @@ struct WeightJudgeTests {
         #expect(try await verdict(strange.serializedData()).kind == .partly)
     }
 
-    @Test("The default pack's models are trained, and told so in little time")
-    func trained() async throws {
-        let avatar = try Avatar(contentsOf: Self.robin)
-        let models = try ModelRole.allCases.map { try avatar.model($0).inMemory() }
+    @Test(
+        "A trained pack's models are trained, and told so in little time",
+        arguments: [Repository.robin, Repository.inheritedRobin])
+    func trained(pack: URL) async throws {
+        let avatar = try Avatar(contentsOf: pack)
+        let models = try avatar.manifest.models.map { try avatar.model($0.role).inMemory() }
         var times: [Duration] = []
         for _ in 0..<5 {
             let start = ContinuousClock.now
@@ -77,7 +78,7 @@ struct WeightJudgeTests {
             times.append(ContinuousClock.now - start)
         }
         let median = times.sorted()[2]
-        print("verdicts on both models: \(median)")
+        print("verdicts on the models of \(pack.lastPathComponent): \(median)")
         // 30 ms on a quiet machine; this only finds another order of magnitude.
         #expect(median < .milliseconds(300))
     }

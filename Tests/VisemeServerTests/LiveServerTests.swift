@@ -8,6 +8,7 @@ import VisemeTestSupport
 import Viseme
 import VisemeFFmpeg
 @testable import VisemeServer
+import VisemeStreaming
 
 @Suite(
     "Live sessions", .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"),

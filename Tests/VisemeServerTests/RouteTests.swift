@@ -7,6 +7,7 @@ import Testing
 import VisemeTestSupport
 import Viseme
 @testable import VisemeServer
+import VisemeStreaming
 
 @Suite("Routes", .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
 struct RouteTests {

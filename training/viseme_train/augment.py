@@ -13,12 +13,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import zlib
-from functools import cache
 from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
 from scipy import signal
 
@@ -219,21 +217,17 @@ def vary(r: np.random.Generator, mel: np.ndarray, loud: float) -> np.ndarray:
     return np.clip(mel, -4, 4, out=mel).astype(np.float32)
 
 
-@cache
-def _warps() -> list[np.ndarray]:
-    """Matrices [80, 80] that move what a band holds to a frequency up to a seventh lower or higher."""
-    s = reference.CONTRACT  # the bands of both families
-    centres = librosa.mel_frequencies(s.bands + 2, fmin=s.low, fmax=s.high)[1:-1]
-    out = []
-    for factor in np.exp(np.linspace(-0.14, 0.14, 29)):
-        at = np.interp(centres * factor, centres, np.arange(s.bands))
-        out.append(np.maximum(0, 1 - np.abs(at[:, None] - np.arange(s.bands))).T.astype(np.float32))
-    return out
-
-
-def throat(r: np.random.Generator, mel: np.ndarray) -> np.ndarray:
-    """A piece of mel [T, 80] spoken by a longer or shorter throat: formants move, times stay."""
-    return mel @ _warps()[int(r.integers(29))]
+def veil(r: np.random.Generator, mel: np.ndarray) -> np.ndarray:
+    """A piece of mel [T, 80] with up to two bands of frequency and three moments replaced by its mean level (Park et al., SpecAugment, 2019):
+    no single cue can be learned by heart."""
+    mel, mean = mel.copy(), float(mel.mean())
+    for _ in range(int(r.integers(3))):
+        low = int(r.integers(0, 76))
+        mel[:, low:low + int(r.integers(2, 13))] = mean
+    for _ in range(int(r.integers(4))):
+        start = int(r.integers(len(mel)))
+        mel[start:start + int(r.integers(2, 6))] = mean
+    return mel
 
 
 def still_columns(track: np.ndarray, columns: np.ndarray, columns_a_frame: float = 3.2) -> np.ndarray:

@@ -103,7 +103,7 @@ public struct AvatarImporter: Sendable {
             }
         }
         var descriptions: [ModelDescription] = []
-        for role in ModelRole.allCases {
+        for role in ModelRole.drawing {
             guard let url = models[role] ?? layout.models[role] else { continue }
             if models[role] == nil, let stated = layout.modelHashes[role],
                 case let actual = try ModelFile.sha256(at: url),

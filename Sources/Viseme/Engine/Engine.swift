@@ -30,14 +30,14 @@ public struct Engine: Sendable {
     ///   - media: Decodes the template.
     ///   - judge: What tells whether the models were ever trained: `WeightJudge()`.
     ///   - memory: Bytes for what is kept of the template: decoded frames, the generator's template features, squares that
-    ///     were drawn for silence. 200 MB by default. It changes nothing but the speed.
+    ///     were drawn for silence. 40 MB by default. It changes nothing but the speed.
     ///   - parallelism: How the cores are shared.
     ///   - allowUntrained: For tests: whether models that were never trained may run. Reports and outputs then say so.
     /// - Throws: `.badData` for a model that was never trained, in whole or in part; whatever else is wrong with the pack's
     ///   models or template, by name.
     public init(
         _ avatar: Avatar, backend: any InferenceBackend, media: any MediaBackend, judge: any ModelJudge,
-        memory: Int = 200_000_000, parallelism: Parallelism = Parallelism(), allowUntrained: Bool = false
+        memory: Int = 40_000_000, parallelism: Parallelism = Parallelism(), allowUntrained: Bool = false
     ) async throws {
         self.avatar = avatar
         self.parallelism = parallelism

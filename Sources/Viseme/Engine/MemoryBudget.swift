@@ -7,10 +7,10 @@ struct MemoryBudget {
     /// Squares that were drawn for silence.
     let silence: Int
 
-    /// Three eighths, one half, one eighth.
+    /// One half, three eighths, one eighth.
     init(_ bytes: Int) {
-        frames = bytes / 8 * 3
-        features = bytes / 2
+        frames = bytes / 2
+        features = bytes / 8 * 3
         silence = bytes / 8
     }
 }

@@ -61,7 +61,7 @@ public struct Render: Sendable {
             let runtimes = engine.runtimes
             return RenderReport(
                 video: video, elapsed: ContinuousClock.now - start, stages: timings.summary(), work: work,
-                models: manifest.models.map { model in
+                models: manifest.models.filter { ModelRole.drawing.contains($0.role) }.map { model in
                     RenderReport.Model(
                         role: model.role, file: model.file, sha256: model.sha256,
                         runtime: model.role == .generator ? runtimes.generator : runtimes.audioEncoder,

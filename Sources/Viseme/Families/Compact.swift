@@ -10,6 +10,7 @@ extension GeneratorFamily {
     /// | mel | 16 kHz → 80 bands every 10 ms, −4…4 |
     /// | audio encoder | (B, 80, 8), 80 ms from the frame's beginning on → (B, 96) |
     /// | feature window | 32 rows, k−27 … k+4 → (1, 32, 96) row-major |
+    /// | articulator | (B, 32, 96) → (B, 42): `MouthShape` |
     /// | generator | (1, 6, H, W): roi B G R, masked roi B G R, 0…1 → (1, 3, H, W), B G R |
     public static let compact = GeneratorFamily(
         name: "compact",
@@ -33,6 +34,9 @@ extension GeneratorFamily {
             outputs: [.init(.mouth, "mouth", name: "output", [.fixed(3), .height, .width])],
             // Four halvings.
             pictures: PictureSizes(widths: 192...512, heights: 128...512, step: 16)),
+        articulator: TensorContract(
+            inputs: [.init(.audio, "audio input", name: "audio", [.fixed(32), .fixed(96)])],
+            outputs: [.init(.articulation, "articulation", name: "articulation", [.fixed(MouthShape.valueCount)])]),
         geometries: [CropGeometry(copied: PixelSize(width: 320, height: 224))],
         flattenedMask: nil,
         colourOrder: .bgr,

@@ -26,6 +26,8 @@ public struct GeneratorFamily: Sendable {
     public let audioEncoder: TensorContract
     /// The generator's inputs and outputs.
     public let generator: TensorContract
+    /// The articulator's inputs and outputs; nil for a family without one.
+    public let articulator: TensorContract?
     /// The sizes and masks that models were trained with, the usual one first.
     public let geometries: [CropGeometry]
     /// The mask of flattened packages, in the roi of the usual geometry; nil for a family without such packages.
@@ -43,11 +45,12 @@ public struct GeneratorFamily: Sendable {
     /// The mel window of digital silence.
     public var silentMelWindow: [Float] { [Float](repeating: mel.silence, count: melWindowSize) }
 
-    /// The inputs and outputs of the model with a role.
-    public func contract(of role: ModelRole) -> TensorContract {
+    /// The inputs and outputs of the model with a role; nil for a role that the family has not.
+    public func contract(of role: ModelRole) -> TensorContract? {
         switch role {
         case .audioEncoder: audioEncoder
         case .generator: generator
+        case .articulator: articulator
         }
     }
 

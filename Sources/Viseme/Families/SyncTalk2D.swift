@@ -32,6 +32,7 @@ extension GeneratorFamily {
                 .init(.audio, "audio input", name: "audio", [.fixed(32), .fixed(16), .fixed(16)]),
             ],
             outputs: [.init(.mouth, "mouth", name: "output", [.fixed(3), .height, .width])]),
+        articulator: nil,
         geometries: [
             CropGeometry(crop: 328, roi: 320, border: 4, mask: [5, 5, 315, 310]),
             // The legacy variant, Ultralight's.

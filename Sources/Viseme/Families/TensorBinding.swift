@@ -54,7 +54,7 @@ public struct TensorBinding: Sendable, Equatable {
         _ entry: TensorContract.Entry, of entries: [TensorContract.Entry], among candidates: [TensorDescription],
         declared: [TensorDescription], of model: ModelDescription, pictures: PictureSizes
     ) throws {
-        let who = "\(model.role == .generator ? "Generator" : "Audio encoder") '\(model.file)'"
+        let who = "\(model.role.title) '\(model.file)'"
         let hint = "This model is not a \(model.role.rawValue) of this family, or of another variant of it."
         let isAlone = entries.count { $0.axes == entry.axes } == 1
         let matches = candidates.filter { fits($0, entry) && (isAlone || $0.name == entry.name) }

@@ -10,4 +10,6 @@ public enum TensorRole: String, Sendable, CaseIterable {
     case audio
     /// The drawn roi.
     case mouth
+    /// The articulator's mouth parameters and phone probabilities.
+    case articulation
 }

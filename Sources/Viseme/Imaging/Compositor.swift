@@ -49,8 +49,12 @@ public struct Compositor: Sendable {
         requireSize(geometry.roi, of: roi, "roi")
         var result = roi
         if let mask {
-            for (pixel, level) in mask.levels.enumerated() where level > 0 {
-                for i in pixel * 3..<pixel * 3 + 3 { result.bytes[i] = 0 }
+            result.bytes.withUnsafeMutableBufferPointer { bytes in
+                mask.levels.withUnsafeBufferPointer { levels in
+                    for pixel in levels.indices where levels[pixel] > 0 {
+                        (bytes[pixel * 3], bytes[pixel * 3 + 1], bytes[pixel * 3 + 2]) = (0, 0, 0)
+                    }
+                }
             }
         } else if let mask = geometry.mask {
             for y in mask[1]..<mask[3] {
@@ -80,11 +84,18 @@ public struct Compositor: Sendable {
         requireSize(geometry.roi, of: roi, "roi")
         requireSize(geometry.roi, of: masked, "masked roi")
         let plane = geometry.roi.count
+        let levels = (0...255).map { Float($0) / 255 }
         return [Float](unsafeUninitializedCapacity: 6 * plane) { target, count in
-            for (base, image) in [(0, roi), (3 * plane, masked)] {
-                image.bytes.withUnsafeBufferPointer { bytes in
-                    for c in 0..<3 {
-                        for i in 0..<plane { target[base + c * plane + i] = Float(bytes[i * 3 + c]) / 255 }
+            guard let target = target.baseAddress else { return }
+            levels.withUnsafeBufferPointer { levels in
+                for (base, image) in [(0, roi), (3 * plane, masked)] {
+                    let (blue, green, red) = (target + base, target + base + plane, target + base + 2 * plane)
+                    image.bytes.withUnsafeBufferPointer { bytes in
+                        for i in 0..<plane {
+                            blue[i] = levels[Int(bytes[i * 3])]
+                            green[i] = levels[Int(bytes[i * 3 + 1])]
+                            red[i] = levels[Int(bytes[i * 3 + 2])]
+                        }
                     }
                 }
             }
@@ -177,13 +188,18 @@ public struct Compositor: Sendable {
         let (bounds, width, plane) = (mask.bounds, crop.width, crop.size.count)
         var whole = crop
         whole.bytes.withUnsafeMutableBufferPointer { target in
-            for y in bounds.y..<bounds.y + bounds.height {
-                for pixel in y * width + bounds.x..<y * width + bounds.x + bounds.width where mask.levels[pixel] > 0 {
-                    let share = Float(mask.levels[pixel]) / 255
-                    for c in 0..<3 {
-                        let template = Float(target[pixel * 3 + c])
-                        let drawn = min(255, max(0, mouth[c * plane + pixel] * 255))
-                        target[pixel * 3 + c] = UInt8(template + (drawn - template) * share + 0.5)
+            mouth.withUnsafeBufferPointer { mouth in
+                mask.levels.withUnsafeBufferPointer { levels in
+                    for y in bounds.y..<bounds.y + bounds.height {
+                        let row = y * width + bounds.x
+                        for pixel in row..<row + bounds.width where levels[pixel] > 0 {
+                            let share = Float(levels[pixel]) / 255
+                            for c in 0..<3 {
+                                let template = Float(target[pixel * 3 + c])
+                                let drawn = min(255, max(0, mouth[c * plane + pixel] * 255))
+                                target[pixel * 3 + c] = UInt8(template + (drawn - template) * share + 0.5)
+                            }
+                        }
                     }
                 }
             }

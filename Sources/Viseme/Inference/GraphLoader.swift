@@ -11,4 +11,20 @@ public protocol GraphLoader: Sendable {
     ///   - optimised: False for the operations exactly as written, one by one.
     /// - Throws: `.badData` when it cannot be run.
     @concurrent func graph(_ model: Data, name: String, threads: Int, optimised: Bool) async throws -> any LoadedGraph
+
+    /// Loads a graph that runs in several lanes at the same time. Where the runtime can, they share one copy of it.
+    ///
+    /// - Parameter count: Lanes, at least 1; the others as for `graph`, optimised.
+    @concurrent func graphs(
+        _ count: Int, of model: Data, name: String, threads: Int
+    ) async throws -> [any LoadedGraph]
+}
+
+extension GraphLoader {
+    /// Loads the graph once for each lane.
+    @concurrent public func graphs(
+        _ count: Int, of model: Data, name: String, threads: Int
+    ) async throws -> [any LoadedGraph] {
+        try await concurrently(count) { try await graph(model, name: name, threads: threads, optimised: true) }
+    }
 }

@@ -13,6 +13,9 @@ public protocol InferenceBackend: Sendable {
     /// - Throws: `.badData` when the file is not what the manifest says, `.unavailable` when the runtime is absent.
     @concurrent func audioEncoder(_ model: ModelFile, threads: Int) async throws -> any AudioEncoder
 
+    /// Loads an articulator. Parameters and errors as for `audioEncoder`.
+    @concurrent func articulator(_ model: ModelFile, threads: Int) async throws -> any Articulator
+
     /// Loads a generator. Parameters and errors as for `audioEncoder`.
     @concurrent func generator(_ model: ModelFile, threads: Int) async throws -> any Generator
 
@@ -28,6 +31,14 @@ public protocol InferenceBackend: Sendable {
 }
 
 extension InferenceBackend {
+    /// A backend without articulators.
+    ///
+    /// - Throws: `.unsupported`.
+    @concurrent public func articulator(_ model: ModelFile, threads: Int) async throws -> any Articulator {
+        throw VisemeError(
+            .unsupported, "The backend '\(name)' runs no articulator.", hint: "Use ONNX Runtime: --provider cpu.")
+    }
+
     /// Loads generators that run as a whole, at the same time: they keep nothing, whatever they may.
     @concurrent public func generators(
         _ model: ModelFile, count: Int, threads: Int, template: TemplateBudget

@@ -16,7 +16,7 @@ struct LivePlan: Sendable {
         /// In `Blend.full` parts.
         let blend: Int
         /// nil while there is no speech.
-        let speech: (sound: [Float], arrival: Duration, isFirst: Bool)?
+        let speech: Speech?
         fileprivate(set) var frame: Frame?
         /// It is the template as it is, and not drawn here.
         fileprivate(set) var isTemplate = false
@@ -26,9 +26,22 @@ struct LivePlan: Sendable {
         fileprivate var mouth: [Float]? { isSilent ? nil : featureWindow }
     }
 
+    /// What an entry of speech says.
+    struct Speech: Sendable {
+        let sound: [Float]
+        let arrival: Duration
+        /// Whether a sentence begins here, after a pause or another one.
+        let isFirst: Bool
+        /// The number of the utterance.
+        let utterance: Int
+        /// Samples of each channel before the zeros that fill it up.
+        let samples: Int
+    }
+
     /// What to do next.
     enum Step {
-        case give(LiveUnit)
+        /// Give a unit, and say of it what it speaks.
+        case give(LiveUnit, Speech?)
         /// Wait for an event, at most until this time.
         case wait(until: Duration?)
         case end
@@ -99,6 +112,9 @@ struct LivePlan: Sendable {
     /// Whether nothing is being drawn, cancelled pictures included.
     var isQuiet: Bool { drawing.isEmpty }
 
+    /// Whether anything of an utterance is planned.
+    func hasSpeech(of utterance: Int) -> Bool { entries.contains { $0.speech?.utterance == utterance } }
+
     /// Whether another unit may be planned.
     var hasRoom: Bool { entries.count < Self.ahead }
 
@@ -148,7 +164,9 @@ struct LivePlan: Sendable {
                 if isFirst { _ = removeIdleTail(now: now, downTo: Blend.full - 1) }
                 return make(
                     speech.job.featureWindow, isSilent: speech.job.isSilent, blend: Blend.full,
-                    speech: (speech.sound, speech.arrival, isFirst))
+                    speech: Speech(
+                        sound: speech.sound, arrival: speech.arrival, isFirst: isFirst, utterance: speech.utterance,
+                        samples: speech.samples))
             }
         }
         guard isPaced, !timeline.isBegun, entries.count < Self.idleAhead else { return nil }
@@ -160,8 +178,7 @@ struct LivePlan: Sendable {
     }
 
     private mutating func make(
-        _ featureWindow: [Float], isSilent: Bool, blend: Int,
-        speech: (sound: [Float], arrival: Duration, isFirst: Bool)?
+        _ featureWindow: [Float], isSilent: Bool, blend: Int, speech: Speech?
     ) -> Entry {
         made += 1
         return Entry(
@@ -217,13 +234,13 @@ struct LivePlan: Sendable {
             let due = due(after: 0)
             guard now >= due else { return .wait(until: due) }
             counts.starved += 1
-            return .give(unit(nil, sound: nil))
+            return .give(unit(nil, sound: nil), nil)
         }
         guard isPaced, start != nil else {
-            return first.frame == nil && !first.isTemplate ? .wait(until: nil) : .give(take(now: now))
+            return first.frame == nil && !first.isTemplate ? .wait(until: nil) : .give(take(now: now), first.speech)
         }
         let due = due(after: 0)
-        return now >= due ? .give(take(now: now)) : .wait(until: due)
+        return now >= due ? .give(take(now: now), first.speech) : .wait(until: due)
     }
 
     private mutating func take(now: Duration) -> LiveUnit {
@@ -259,7 +276,7 @@ struct LivePlan: Sendable {
         defer { counts.units += 1 }
         return LiveUnit(
             index: counts.units, frame: frame, templatePosition: templatePosition,
-            sound: sound ?? [Float](repeating: 0, count: form.valuesPerFrame), isSpeech: sound != nil)
+            sound: sound ?? [Float](repeating: 0, count: form.valuesPerFrame))
     }
 
     /// When the unit is due that comes after `count` more.

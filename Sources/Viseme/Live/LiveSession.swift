@@ -44,6 +44,8 @@ public actor LiveSession {
     private let bufferSamples: Int
     private var timeline: LiveTimeline
     private var plan: LivePlan
+    private var ledger = UtteranceLedger()
+    private var lockstep: Lockstep
     private var planner: DrawPlanner
     private var draws: [Int: Task<Void, Never>] = [:]
     private var encoding: Task<Void, Never>?
@@ -71,6 +73,7 @@ public actor LiveSession {
         let buffer = settings.buffer / .milliseconds(1) * (Double(family.mel.sampleRate) / 1000)
         bufferSamples = max(family.mel.sampleRate / 2, Int(buffer))
         let silence = family.featureWindow.filled(with: try await engine.encode(family.silentMelWindow, count: 1))
+        lockstep = Lockstep(rate: family.mel.sampleRate, form: settings.sound)
         timeline = LiveTimeline(
             form: settings.sound, family: family, choice: engine.avatar.manifest.featureWindow,
             lookahead: family.lookahead(within: settings.lookahead ?? family.lookaheadDuration))
@@ -101,6 +104,25 @@ public actor LiveSession {
     /// Speech that waits to be shown.
     public var queued: Duration { .milliseconds(timeline.queuedSamples * 1000 / engine.avatar.family.mel.sampleRate) }
 
+    /// Begins an utterance and ends the one before. Samples that are pushed with its number belong to it until `finish()`, `interrupt()`
+    /// or the next utterance, however long they pause: then the mouth closes, and the utterance goes on afterwards.
+    ///
+    /// - Parameter epoch: The epoch that it belongs to; nil for the present one.
+    /// - Returns: Its number; nil when the epoch is over.
+    public func beginUtterance(epoch: Int? = nil) -> Int? {
+        guard epoch ?? timeline.epoch == timeline.epoch else { return nil }
+        endUtterance()
+        return ledger.begin(isHeld: true)
+    }
+
+    /// The utterance that samples belong to now; without a number they continue or begin one that a pause ends.
+    private func utterance(_ number: Int?) -> Int? {
+        if let number { return ledger.open?.number == number ? number : nil }
+        if let open = ledger.open, !open.isHeld { return open.number }
+        endUtterance()
+        return ledger.begin(isHeld: false)
+    }
+
     /// Takes samples, and waits while more than the buffer waits to be shown, or an earlier call is not done.
     ///
     /// - Parameters:
@@ -108,10 +130,13 @@ public actor LiveSession {
     ///   - sound: The same stretch of sound in the session's form, interleaved: what is given along with the frames. It may
     ///     run ahead of or behind `samples` by what a resampler holds back. nil when the form is 16 kHz mono.
     ///   - epoch: The epoch that these samples belong to; nil for the present one.
-    /// - Returns: Whether everything was taken; false when the epoch is over, or after `end()`.
+    ///   - number: What `beginUtterance()` gave; nil for an utterance without.
+    /// - Returns: Whether everything was taken; false when the epoch or the utterance is over, or after `end()`.
     /// - Throws: the error that ended the session; `CancellationError`.
     @discardableResult
-    public func push(_ samples: [Float], sound: [Float]? = nil, epoch: Int? = nil) async throws -> Bool {
+    public func push(
+        _ samples: [Float], sound: [Float]? = nil, epoch: Int? = nil, utterance number: Int? = nil
+    ) async throws -> Bool {
         precondition(sound != nil || settings.sound == .speech, "the sound must come in the session's form")
         let epoch = epoch ?? timeline.epoch
         pushesBegun += 1
@@ -130,13 +155,15 @@ public actor LiveSession {
                 try await room()
             }
             if let failure { throw failure }
-            guard epoch == timeline.epoch, !isEnded else { return false }
+            guard epoch == timeline.epoch, !isEnded, let utterance = utterance(number) else { return false }
             let end = min(samples.count, taken + Self.piece)
             let soundEnd = end == samples.count ? sound.count : sound.count * end / samples.count
             let now = settings.pace.now()
             let wasSilent = !timeline.hasSpeech
-            timeline.append(Array(samples[taken..<end]), sound: Array(sound[soundTaken..<soundEnd]), at: now)
-            if wasSilent { cancel(plan.expectSpeech(now: now)) }
+            let (passed, heard) = lockstep.pass(
+                Array(samples[taken..<end]), sound: Array(sound[soundTaken..<soundEnd]))
+            if !passed.isEmpty { timeline.append(passed, sound: heard, of: utterance, at: now) }
+            if wasSilent, timeline.hasSpeech { cancel(plan.expectSpeech(now: now)) }
             lastPush = now
             (taken, soundTaken) = (end, soundEnd)
             advance()
@@ -145,22 +172,39 @@ public actor LiveSession {
     }
 
     /// Ends the utterance: its last frames need no more samples. What is pushed next begins another one.
-    public func finish() {
-        timeline.finish(at: settings.pace.now())
+    ///
+    /// - Parameter utterance: What `beginUtterance()` gave; nil for samples that were pushed without. Another utterance is not ended.
+    public func finish(_ utterance: Int? = nil) {
+        guard let open = ledger.open, utterance == (open.isHeld ? open.number : nil) else { return }
+        endUtterance()
         advance()
         wake()
+    }
+
+    private func endUtterance() {
+        let now = settings.pace.now()
+        let (samples, sound) = lockstep.flush()
+        if let open = ledger.open, !samples.isEmpty {
+            timeline.append(samples, sound: sound, of: open.number, at: now)
+        }
+        ledger.finish()
+        timeline.finish(at: now)
     }
 
     /// Ends the utterance and, once it is spoken, the session.
     public func end() {
         isEnded = true
-        finish()
+        endUtterance()
         resumeProducers()
+        advance()
+        wake()
     }
 
     /// Stops speaking: everything that was pushed and not yet given is dropped, and the mouth closes.
     public func interrupt() {
         timeline.interrupt()
+        ledger.interrupt()
+        _ = lockstep.flush()
         cancel(plan.interrupt(now: settings.pace.now()))
         encoding?.cancel()
         encoding = nil
@@ -184,12 +228,16 @@ public actor LiveSession {
             try Task.checkCancellation()
             if let failure { throw failure }
             let now = settings.pace.now()
-            if settings.pace.isPaced, timeline.isStarving, now - lastPush >= settings.patience {
-                timeline.finish(at: now)
-            }
+            if settings.pace.isPaced, isStarving, now - lastPush >= settings.patience { pause(at: now) }
             advance()
             switch plan.step(timeline, isEnded: isEnded, isWorking: encoding != nil, now: now) {
-            case .give(let unit):
+            case .give(var unit, let speech):
+                unit.ends = ledger.takeEnds { $0 == speech?.utterance || hasSpeech(of: $0) }
+                unit.epoch = timeline.epoch
+                if let speech {
+                    unit.utterance = ledger.give(
+                        speech.utterance, samples: speech.samples, isRest: !hasSpeech(of: speech.utterance))
+                }
                 advance()
                 resumeProducers()
                 return unit
@@ -200,6 +248,21 @@ public actor LiveSession {
             }
         }
     }
+
+    /// Whether the next samples of an utterance are missing.
+    private var isStarving: Bool { timeline.isStarving || !timeline.hasSpeech && lockstep.isHolding }
+
+    /// The samples of the utterance pause: the mouth closes, and only an utterance that was begun goes on afterwards.
+    private func pause(at now: Duration) {
+        if ledger.open?.isHeld == true { timeline.finish(at: now) } else { endUtterance() }
+    }
+
+    private func hasSpeech(of utterance: Int) -> Bool {
+        timeline.hasSpeech(of: utterance) || plan.hasSpeech(of: utterance)
+    }
+
+    /// The ends of utterances that no unit told, once there are no more units.
+    public func remainingEnds() -> [LiveUtterance.End] { ledger.takeEnds(isWaiting: hasSpeech(of:)) }
 
     /// The units of a session.
     public struct Units: AsyncSequence, Sendable {

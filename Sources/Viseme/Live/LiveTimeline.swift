@@ -11,11 +11,17 @@ struct LiveTimeline: Sendable {
         var sound: [Float]
         /// When the last sample came that it needs.
         var arrival: Duration
+        /// The number of its utterance.
+        var utterance: Int
+        /// Samples of each channel of its sound before the zeros that fill it up.
+        var samples: Int
     }
 
-    /// Speech from its first sample to `finish()`.
+    /// Speech from its first sample to `finish()`: an utterance, or a part of one that went on after a pause.
     private struct Utterance: Sendable {
         let number: Int
+        /// The number of the utterance in the session.
+        let name: Int
         var speech: SpeechTimeline
         var sound = SoundQueue()
         var isFinished = false
@@ -47,17 +53,26 @@ struct LiveTimeline: Sendable {
     var isBegun: Bool { utterances.first.map { $0.taken > 0 } ?? false }
     /// Whether the current utterance has not ended and its next frame lacks samples.
     var isStarving: Bool { utterances.first.map { !$0.isFinished && $0.arrivals.isEmpty } ?? false }
-    /// Samples that wait.
+    /// Samples that wait. The last frame of what is finished counts as a whole, so that many short utterances are bounded, too.
     var queuedSamples: Int {
-        utterances.reduce(0) { $0 + max(0, $1.speech.sampleCount - $1.taken * family.samplesPerFrame) }
+        utterances.reduce(0) { sum, utterance in
+            let frames = utterance.speech.frameTotal ?? 0
+            let samples = max(utterance.speech.sampleCount, frames * family.samplesPerFrame)
+            return sum + max(0, samples - utterance.taken * family.samplesPerFrame)
+        }
     }
 
-    /// Takes samples and their sound; after `finish()` they begin a new utterance.
-    mutating func append(_ samples: [Float], sound: [Float], at time: Duration) {
+    /// Whether anything of an utterance waits.
+    func hasSpeech(of utterance: Int) -> Bool { utterances.contains { $0.name == utterance } }
+
+    /// Takes samples and their sound; after `finish()` they begin a new part of an utterance, or another one.
+    mutating func append(_ samples: [Float], sound: [Float], of utterance: Int, at time: Duration) {
         if utterances.last?.isFinished ?? true {
             begun += 1
             utterances.append(
-                Utterance(number: begun, speech: SpeechTimeline(family, choice: choice, lookahead: lookahead)))
+                Utterance(
+                    number: begun, name: utterance,
+                    speech: SpeechTimeline(family, choice: choice, lookahead: lookahead)))
         }
         let last = utterances.count - 1
         utterances[last].speech.append(samples)
@@ -107,7 +122,8 @@ struct LiveTimeline: Sendable {
             let job = utterances[0].speech.nextFrame()
         else { return nil }
         let speech = Speech(
-            job: job, sound: utterances[0].sound.take(form.valuesPerFrame), arrival: utterances[0].arrivals[0])
+            job: job, sound: utterances[0].sound.take(form.valuesPerFrame), arrival: utterances[0].arrivals[0],
+            utterance: first.name, samples: min(first.sound.count, form.valuesPerFrame) / form.channels)
         utterances[0].arrivals.removeFirst()
         utterances[0].taken += 1
         dropSpent()

@@ -14,6 +14,13 @@ public struct LiveUnit: Sendable {
     public let templatePosition: Int?
     /// Interleaved, −1…1, in the session's form: always `valuesPerFrame` values. Zeros while there is no speech.
     public let sound: [Float]
-    /// Whether this is a frame of speech; otherwise the avatar is idle, or waits for the rest of a sentence.
-    public let isSpeech: Bool
+    /// What is spoken; nil while the avatar is idle, or waits for the rest of a sentence.
+    public internal(set) var utterance: LiveUtterance?
+    /// Utterances that ended before this unit, and not with a unit of their own: interrupted ones, and those that were finished
+    /// after everything had been given.
+    public internal(set) var ends: [LiveUtterance.End] = []
+    /// The number of interruptions before this unit.
+    public internal(set) var epoch = 0
+    /// Whether this is a frame of speech.
+    public var isSpeech: Bool { utterance != nil }
 }

@@ -46,7 +46,7 @@ struct BenchCommand: AsyncParsableCommand {
     func run() async throws {
         let avatar = try engine.openAvatar()
         // Refused here rather than by each of the programs that are measured.
-        for role in ModelRole.allCases { _ = try await WeightJudge().admit(avatar.model(role)) }
+        for role in ModelRole.drawing { _ = try await WeightJudge().admit(avatar.model(role)) }
         let folder = FileManager.default.temporaryDirectory.appending(path: "viseme-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         // The system clears its temporary folder anyway.

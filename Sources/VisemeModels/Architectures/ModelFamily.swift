@@ -33,6 +33,7 @@ public enum ModelFamily: Sendable, Equatable {
         case .generator(let generator):
             "generator, \(generator.audio.rawValue) audio \(generator.audio.shape), \(generator.widthName) width \(generator.channels), \(generator.imageSize) px"
         case .compact(.audioEncoder, _): "compact audio encoder, (B,80,8) → (B,96)"
+        case .compact(.articulator, _): "compact articulator, (B,32,96) → (B,\(MouthShape.valueCount))"
         case .compact(.generator, let size): "compact generator, \(size.map { "\($0)" } ?? "?") px"
         }
     }
@@ -40,8 +41,9 @@ public enum ModelFamily: Sendable, Equatable {
     /// The compact network whose inputs and outputs these are, or nil.
     init?(compact inputs: [TensorDescription], _ outputs: [TensorDescription]) {
         for role in ModelRole.allCases {
-            let contract = GeneratorFamily.compact.contract(of: role)
-            guard inputs.count == contract.inputs.count, outputs.count == contract.outputs.count else { continue }
+            guard let contract = GeneratorFamily.compact.contract(of: role), inputs.count == contract.inputs.count,
+                outputs.count == contract.outputs.count
+            else { continue }
             let model = ModelDescription(role: role, file: "", sha256: "", inputs: inputs, outputs: outputs)
             // What does not fit is another network.
             if let tensors = try? TensorBinding(contract, inputs: inputs, outputs: outputs, of: model) {

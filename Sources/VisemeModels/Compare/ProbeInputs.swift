@@ -17,6 +17,8 @@ public struct ProbeInputs: Sendable {
     public static func all(for graph: ModelGraph?, family: ModelFamily) -> [ProbeInputs] {
         switch family {
         case .audioEncoder, .compact(.audioEncoder, _): return sounds(family.contract)
+        case .compact(.articulator, _):
+            return heard(family.contract.featureWindow.count).map { ProbeInputs(name: $0.name, values: [$0.values]) }
         case .generator(let generator):
             let image = picture(PixelSize(square: generator.imageSize))
             return pictures(image, generator.audio.shape.reduce(1, *), imageFirst: graph?.isImageFirst ?? true)
@@ -43,12 +45,16 @@ public struct ProbeInputs: Sendable {
 
     /// A picture with two sounds of `count` values.
     private static func pictures(_ image: [Float], _ count: Int, imageFirst: Bool) -> [ProbeInputs] {
-        // A trained encoder's rows: 55 % zeros, the rest up to about 4.
-        let rows = noise(count, seed: 3).map { $0 < 0.55 ? 0 : ($0 - 0.55) * 6 }
-        let sounds = [("seeded rows", rows), ("rows of zeros", [Float](repeating: 0, count: count))]
-        return sounds.map { name, sound in
+        heard(count).map { name, sound in
             ProbeInputs(name: name, values: imageFirst ? [image, sound] : [sound, image])
         }
+    }
+
+    /// Two feature windows of `count` values.
+    private static func heard(_ count: Int) -> [(name: String, values: [Float])] {
+        // A trained encoder's rows: 55 % zeros, the rest up to about 4.
+        let rows = noise(count, seed: 3).map { $0 < 0.55 ? 0 : ($0 - 0.55) * 6 }
+        return [("seeded rows", rows), ("rows of zeros", [Float](repeating: 0, count: count))]
     }
 
     /// Even numbers in 0…1 from a 64-bit linear congruential generator (Knuth's MMIX constants).

@@ -22,6 +22,11 @@ public struct TranslatingBackend: InferenceBackend {
         return TranslatedAudioEncoder(encoder: try await backend.audioEncoder(translated, threads: threads))
     }
 
+    /// Loads an articulator. There are none in Core ML packages.
+    @concurrent public func articulator(_ model: ModelFile, threads: Int) async throws -> any Articulator {
+        try await backend.articulator(model, threads: threads)
+    }
+
     /// Loads a generator.
     @concurrent public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
         guard let translated = try translate(model) else { return try await backend.generator(model, threads: threads) }

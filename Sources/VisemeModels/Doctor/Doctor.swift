@@ -33,6 +33,7 @@ public struct Doctor: Sendable {
         var models: [ModelRole: OpenedModel] = [:]
         for role in ModelRole.allCases {
             guard let description = avatar.manifest.models.first(where: { $0.role == role }) else {
+                guard ModelRole.drawing.contains(role) else { continue }
                 report.bad(
                     .contract, "the pack has no \(role.rawValue)",
                     "viseme avatar import SOURCE OUT --\(role.rawValue) FILE")
@@ -45,7 +46,9 @@ public struct Doctor: Sendable {
             return report
         }
         contract(avatar, &report)
-        for model in [encoderModel, generatorModel] { Self.weights(model, &report) }
+        for model in [encoderModel, generatorModel, models[.articulator]].compactMap(\.self) {
+            Self.weights(model, &report)
+        }
         do {
             let encoder = try await backend.audioEncoder(try avatar.model(.audioEncoder), threads: 1)
             // In parts where the backend splits it, as a render runs it.
@@ -64,7 +67,12 @@ public struct Doctor: Sendable {
                     "Correct \"geometry\" in avatar.json, or give the pack the generator that belongs to it.")
                 return report
             }
-            await PackProbes(avatar: avatar, encoder: encoder, generator: generator, media: media).run(&report)
+            let articulator =
+                models[.articulator] == nil
+                ? nil : try await backend.articulator(try avatar.model(.articulator), threads: 1)
+            await PackProbes(
+                avatar: avatar, encoder: encoder, generator: generator, articulator: articulator, media: media
+            ).run(&report)
         } catch let error as VisemeError where error.code == .unavailable {
             report.bad(.runtime, "\(error)")
         } catch {
@@ -90,6 +98,7 @@ public struct Doctor: Sendable {
             switch family.role {
             case .audioEncoder: PackProbes.encoder(speech: Array(answers[2...].joined()), silence: answers[1], &report)
             case .generator: PackProbes.generator(speech: answers[0], silence: answers[1], &report)
+            case .articulator: PackProbes.articulator(speech: answers[0], silence: answers[1], &report)
             }
         } catch let error as VisemeError where error.code == .unavailable {
             report.bad(.runtime, "\(error)")
@@ -116,7 +125,7 @@ public struct Doctor: Sendable {
         // As it was exported.
         report.good(.contract, family.text)
         Self.weights(model, &report)
-        let contract = family.contract.contract(of: family.role)
+        guard let contract = family.contract.contract(of: family.role) else { throw family.exportedOnly }
         let description = ModelDescription(
             role: family.role, file: model.url.lastPathComponent, sha256: model.sha256, inputs: model.inputs,
             outputs: model.outputs)

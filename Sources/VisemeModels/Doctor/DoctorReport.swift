@@ -12,6 +12,7 @@ public struct DoctorReport: Sendable, Codable {
         case crop = "crop and mask"
         case colour = "colour order"
         case generator
+        case articulator
         case paste
         case identity
         case golden = "golden tensors"

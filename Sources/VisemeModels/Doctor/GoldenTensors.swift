@@ -15,7 +15,8 @@ extension PackProbes {
             var network: GoldenNetwork
             do {
                 expected = try FeatureDump(at: avatar.member(golden.output)).values
-                network = try GoldenNetwork(golden, of: avatar, encoder: encoder, generator: generator)
+                network = try GoldenNetwork(
+                    golden, of: avatar, encoder: encoder, generator: generator, articulator: articulator)
             } catch {
                 report.bad(.files, "\(error)", "Restore the pack's golden files.")
                 return .different
@@ -62,17 +63,19 @@ private struct GoldenNetwork {
     let audio: [Float]
     let encoder: any AudioEncoder
     let generator: any Generator
+    let articulator: (any Articulator)?
     let family: GeneratorFamily
     var geometry: CropGeometry
     let mask: BlendMask?
 
     init(
-        _ golden: AvatarManifest.Golden, of avatar: Avatar, encoder: any AudioEncoder, generator: any Generator
+        _ golden: AvatarManifest.Golden, of avatar: Avatar, encoder: any AudioEncoder, generator: any Generator,
+        articulator: (any Articulator)?
     ) throws {
         role = golden.role
         family = avatar.family
         (geometry, mask) = (avatar.manifest.geometry, avatar.mask)
-        (self.encoder, self.generator) = (encoder, generator)
+        (self.encoder, self.generator, self.articulator) = (encoder, generator, articulator)
         let wanted = role == .generator ? 2 : 1
         guard golden.inputs.count == wanted else {
             throw VisemeError(
@@ -90,6 +93,13 @@ private struct GoldenNetwork {
                     .badData,
                     "'\(golden.inputs[0])' has \(audio.count) values, expected mel windows of \(family.melWindowSize).")
             }
+        case .articulator:
+            guard articulator != nil, audio.count == family.featureWindow.count else {
+                throw VisemeError(
+                    .badData,
+                    "'\(golden.inputs[0])' has \(audio.count) values, expected an articulator's feature window of "
+                        + "\(family.featureWindow.count).")
+            }
         case .generator:
             guard first.count == size.count * 3, audio.count == family.featureWindow.count else {
                 throw VisemeError(
@@ -102,9 +112,8 @@ private struct GoldenNetwork {
     }
 
     func answer(exchangingColours: Bool = false) async throws -> [Float] {
-        guard role == .generator else {
-            return try await encoder.encode(audio, count: audio.count / family.melWindowSize)
-        }
+        if role == .audioEncoder { return try await encoder.encode(audio, count: audio.count / family.melWindowSize) }
+        if role == .articulator { return try await articulator?.articulate(audio) ?? [] }
         let roi = Image(width: geometry.roi.width, height: geometry.roi.height, bytes: [UInt8](first))
         let compositor = Compositor(geometry, family.composition, mask: mask)
         let image = compositor.generatorInput(roi: roi, masked: compositor.masked(roi))

@@ -8,6 +8,7 @@ struct PackProbes {
     let avatar: Avatar
     let encoder: any AudioEncoder
     let generator: any Generator
+    let articulator: (any Articulator)?
     let media: any MediaBackend
 
     func run(_ report: inout DoctorReport) async {
@@ -48,6 +49,8 @@ struct PackProbes {
                 ? ProbeSounds(avatar.family.featureWindow, rows: rows, silent: silent)
                 : ProbeSounds(avatar.family.featureWindow, golden: golden?.featureWindow)
             try await mouths(picture, sounds, &report)
+            stage = .articulator
+            try await shapes(sounds, &report)
         } catch {
             report.bad(stage, "\(error)")
         }

@@ -41,7 +41,7 @@ public struct PackQuantiser: Sendable {
         guard overwrite || !files.fileExists(atPath: target.path) else {
             throw VisemeError(.cannotCreate, "'\(target.path)' exists.", hint: "Choose another name, or add --force.")
         }
-        for role in ModelRole.allCases { _ = try await WeightJudge().admit(avatar.model(role)) }
+        for role in avatar.manifest.models.map(\.role) { _ = try await WeightJudge().admit(avatar.model(role)) }
         let description = try avatar.model(.generator).description
         let source = try ONNXReader.graph(avatar.model(.generator).read(), name: description.file).folded()
         guard source.weightSteps.isEmpty, source.grids.isEmpty else {

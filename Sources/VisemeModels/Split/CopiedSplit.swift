@@ -11,8 +11,10 @@ struct CopiedSplit {
     let template: ModelGraph
     /// The tensors at the cut, in the order in which the network makes them.
     let names: [String]
+    /// Tensors at the cut that are planes of the image as they are: what lies behind it is given the image itself.
+    let planes: [String: Range<Int>]
     private let model: Onnx_ModelProto
-    private let audio: String
+    private let image, audio: String
 
     /// Operations that read tensors which they do not name.
     private static let closures: Set<String> = ["If", "Loop", "Scan", "SequenceMap"]
@@ -30,11 +32,15 @@ struct CopiedSplit {
         let seen = Self.dependants(of: image, nodes).subtracting(heard)
         let read = Set(nodes.filter { $0.output.contains(where: heard.contains) }.flatMap(\.input))
             .intersection(seen)
-        names = nodes.flatMap(\.output).filter(read.contains)
+        var planes: [String: Range<Int>] = [:]
+        for node in nodes where node.output.count == 1 && read.contains(node.output[0]) {
+            planes[node.output[0]] = try Self.planes(of: image, copiedBy: node, in: model)
+        }
+        names = nodes.flatMap(\.output).filter { read.contains($0) && planes[$0] == nil }
         guard !names.isEmpty, !read.contains(image), model.graph.output.allSatisfy({ heard.contains($0.name) }) else {
             throw VisemeError(.unsupported, "Its audio enters at the image itself.")
         }
-        (self.model, self.audio) = (model, audio)
+        (self.model, self.planes, self.image, self.audio) = (model, planes, image, audio)
         var top = Self.part(of: model, making: Set(names), from: [])
         top.graph.input = model.graph.input.filter { $0.name == image }
         top.graph.output = names.map { ONNXWriter.valueInfo(TensorDescription(name: $0, shape: [])) }
@@ -43,15 +49,58 @@ struct CopiedSplit {
 
     /// What lies behind the cut: its tensors come as halves.
     func rest(_ slots: [TensorSlot]) throws -> Data {
-        var rest = Self.part(of: model, making: Set(model.graph.output.map(\.name)), from: Set(names))
+        let cut = Set(names).union(planes.keys)
+        var rest = Self.part(of: model, making: Set(model.graph.output.map(\.name)), from: cut)
         let halves = zip(slots, names).map { slot, name in
             ONNXWriter.valueInfo(TensorDescription(name: name, shape: slot.shape.map { .fixed($0) }), slot)
         }
-        rest.graph.input = halves + model.graph.input.filter { $0.name == audio }
+        let given = planes.isEmpty ? [audio] : [image, audio]
+        rest.graph.input = halves + model.graph.input.filter { given.contains($0.name) }
         rest.graph.valueInfo = []
         rest.graph.node =
             zip(slots, names).map { ONNXWriter.cast($0.name, to: $1, type: 1) } + rest.graph.node
+        for (name, range) in planes.sorted(by: { $0.key < $1.key }) {
+            let bounds = [("starts", range.lowerBound), ("ends", range.upperBound), ("axes", 1)].map { what, value in
+                Onnx_TensorProto.with {
+                    ($0.name, $0.dataType, $0.dims, $0.int64Data) = ("\(name)/\(what)", 7, [1], [Int64(value)])
+                }
+            }
+            rest.graph.initializer += bounds
+            rest.graph.node.insert(
+                .with {
+                    ($0.opType, $0.name, $0.input, $0.output) = ("Slice", name, [image] + bounds.map(\.name), [name])
+                },
+                at: 0)
+        }
         return try rest.serializedData()
+    }
+
+    /// The planes of the image that a convolution copies, one after the other: its weights are 1 for each, and 0.
+    private static func planes(
+        of image: String, copiedBy node: Onnx_NodeProto, in model: Onnx_ModelProto
+    ) throws -> Range<Int>? {
+        // Slice has its bounds as inputs since version 10.
+        guard node.opType == "Conv", node.input.count == 2, node.input[0] == image,
+            model.opsetImport.contains(where: { $0.domain.isEmpty && $0.version >= 10 }),
+            node.attribute.allSatisfy({ attribute in
+                switch attribute.name {
+                case "group", "auto_pad": attribute.i == 1 || attribute.s == Data("NOTSET".utf8)
+                case "pads": attribute.ints.allSatisfy { $0 == 0 }
+                case "strides": attribute.ints.allSatisfy { $0 == 1 }
+                default: true
+                }
+            }),
+            let weights = model.graph.initializer.first(where: { $0.name == node.input[1] })
+                ?? model.graph.node.first(where: { $0.output == [node.input[1]] })?.attribute("value")?.t,
+            weights.dims.count == 4, weights.dims[2...] == [1, 1]
+        else { return nil }
+        let stored = try StoredTensor(weights)
+        let (values, copies, planes) = (stored.floats(), stored.shape[0], stored.shape[1])
+        guard let first = values.prefix(planes).firstIndex(of: 1), first + copies <= planes else { return nil }
+        for (index, value) in values.enumerated() {
+            guard value == (index % planes == first + index / planes ? 1 : 0) else { return nil }
+        }
+        return first..<first + copies
     }
 
     /// The nodes and weights that some tensors are made from, with `given` at hand.
@@ -114,5 +163,6 @@ extension SplitParts {
         (fresh, kept) = (passed(split.fresh), passed(split.kept))
         bridge = try split.bridge.map { name in TensorSlot(name, try cut.template.shapes()[name] ?? []) }
         deepReadsImage = split.deep.inputs.contains { $0.name == roles.image }
+        restReadsImage = !cut.planes.isEmpty
     }
 }

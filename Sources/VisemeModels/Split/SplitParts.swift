@@ -9,19 +9,20 @@ struct SplitParts: Sendable {
     /// A part as a file.
     struct Part: Sendable {
         let name: String
-        let data: Data
+        var data: Data
     }
 
     let imageSize: PixelSize
     let keeping: TemplateKeeping
-    let shallow: Part?
-    let deep: Part
-    let rest: Part
+    var shallow: Part?
+    var deep, rest: Part
     let image, audio, mouth: TensorSlot
     /// As the parts make them, and as the rest reads them: halves or points.
     let fresh, kept: [TensorSlot]
     let bridge: [TensorSlot]
     let deepReadsImage: Bool
+    /// Whether the rest reads planes of the image beside the template tensors.
+    let restReadsImage: Bool
 
     /// Suits a generator to the processor and cuts it.
     ///
@@ -48,5 +49,14 @@ struct SplitParts: Sendable {
         (fresh, kept) = (split.fresh.map(passed), split.kept.map(passed))
         bridge = split.bridge.map { grids[$0] == nil ? slot($0) : passed($0) }
         deepReadsImage = split.deep.inputs.contains { $0.name == roles.image }
+        restReadsImage = false
+    }
+
+    /// What is known of the parts, without the files: a backend has loaded them.
+    var loaded: SplitParts {
+        var parts = self
+        parts.shallow?.data = Data()
+        (parts.deep.data, parts.rest.data) = (Data(), Data())
+        return parts
     }
 }

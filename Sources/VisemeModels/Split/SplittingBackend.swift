@@ -17,12 +17,17 @@ public struct SplittingBackend: InferenceBackend {
         try await backend.audioEncoder(model, threads: threads)
     }
 
+    /// Loads an articulator.
+    @concurrent public func articulator(_ model: ModelFile, threads: Int) async throws -> any Articulator {
+        try await backend.articulator(model, threads: threads)
+    }
+
     /// Loads a generator that runs as a whole.
     @concurrent public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
         try await backend.generator(model, threads: threads)
     }
 
-    /// Loads generators in parts. The file is read, checked and cut once; the lanes load its parts at the same time.
+    /// Loads generators in parts. The file is read, checked, cut and loaded once.
     @concurrent public func generators(
         _ model: ModelFile, count: Int, threads: Int, template: TemplateBudget
     ) async throws -> [any Generator] {
@@ -39,7 +44,7 @@ public struct SplittingBackend: InferenceBackend {
                 return try await whole(
                     "It runs as a whole: a template tensor does not fit \(template.bytes / 1_000_000) MB.")
             }
-            return try await concurrently(count) { try await SplitGenerator(parts, loader: backend, threads: threads) }
+            return try await SplitGenerator.lanes(count, of: parts, loader: backend, threads: threads)
         }
         let graph: ModelGraph
         do {

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import Viseme
 import VisemeFFmpeg
+import VisemeStreaming
 
 /// The server's avatars, and those that are loaded.
 actor AvatarLibrary {

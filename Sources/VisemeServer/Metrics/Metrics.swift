@@ -6,7 +6,7 @@ final class Metrics: Sendable {
     /// The help text of each metric, gauges and counters.
     static let help = [
         "sessions": "Live sessions.", "sessions_speaking": "Sessions that are speaking.",
-        "sessions_limit": "The most sessions at once.", "viewers": "Open video streams.",
+        "sessions_limit": "The most sessions at once.", "viewers": "Open streams, of video and of units.",
         "pictures_per_second": "Pictures made in the last second, all sessions.",
         "resident_bytes": "Bytes of this process in memory.", "renders_running": "Render jobs that are running.",
         "renders_waiting": "Render jobs that are waiting.",

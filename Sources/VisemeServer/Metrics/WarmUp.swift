@@ -1,6 +1,7 @@
 import ServiceLifecycle
 import Synchronization
 import Viseme
+import VisemeStreaming
 
 /// Whether the server is ready for requests.
 final class Readiness: Sendable {

@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Viseme
+import VisemeStreaming
 
 /// The web page and the API description: small resource files, held in memory.
 struct Page: Sendable {

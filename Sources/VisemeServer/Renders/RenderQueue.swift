@@ -3,6 +3,7 @@ import Logging
 import ServiceLifecycle
 import Viseme
 import VisemeFFmpeg
+import VisemeStreaming
 
 /// Accepts render jobs and renders them, the oldest first; clients take turns.
 ///

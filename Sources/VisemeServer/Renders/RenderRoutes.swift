@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Viseme
+import VisemeStreaming
 
 /// `/v1/renders`: jobs that render speech to a video file.
 struct RenderRoutes: Sendable {
@@ -103,7 +104,7 @@ struct RenderRoutes: Sendable {
         do {
             let upload = try RenderUpload(to: queue.files.speech(of: id)) { [queue] in try await queue.reserve($0) }
             if let text {
-                try await SpeechCommand(configuration).speak(text.words, voice: text.voice) { output in
+                try await configuration.textToSpeech().speak(text.words, voice: text.voice) { output in
                     (try await upload.append(contentsOf: output), true)
                 }
             } else {
@@ -147,15 +148,15 @@ struct RenderRoutes: Sendable {
     /// - Throws: `.tooLarge` beyond the limit, `.usage` when it is empty or not UTF-8.
     private func words(in body: BoundedBody) async throws -> String {
         let limit = configuration.maxTextCharacters
-        var text = ByteBuffer()
+        var text = Data()
         for try await piece in body {
-            text.writeImmutableBuffer(piece)
-            guard text.readableBytes <= 4 * limit else { break }
+            text += piece
+            guard text.count <= 4 * limit else { break }
         }
-        guard let words = String(validating: text.readableBytesView, as: UTF8.self) else {
+        guard let words = String(validating: text, as: UTF8.self) else {
             throw VisemeError(.usage, "The text is not UTF-8")
         }
-        guard words.count <= limit, text.readableBytes <= 4 * limit else {
+        guard words.count <= limit, text.count <= 4 * limit else {
             throw VisemeError(.tooLarge, "The text has more than \(limit) characters")
         }
         guard words.contains(where: { !$0.isWhitespace }) else {

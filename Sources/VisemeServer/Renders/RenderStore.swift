@@ -5,6 +5,7 @@ import GRDB
     import Glibc
 #elseif canImport(Darwin)
     import Darwin
+    import VisemeStreaming
 #endif
 
 /// The jobs in SQLite. A completed write survives a crash of the process and a power failure.

@@ -1,10 +1,12 @@
+import Foundation
 import Hummingbird
 import NIOCore
 import Viseme
+import VisemeStreaming
 
 /// The body of a request, limited in size and rate.
 struct BoundedBody: AsyncSequence, Sendable {
-    typealias Element = ByteBuffer
+    typealias Element = Data
     private let body: RequestBody
     private let limit: Int
     private let bytesPerSecond: Int
@@ -36,13 +38,13 @@ struct BoundedBody: AsyncSequence, Sendable {
             self.bounds = bounds
         }
 
-        mutating func next() async throws -> ByteBuffer? {
+        mutating func next() async throws -> Data? {
             let earliest = start + .seconds(Double(count) / Double(bounds.bytesPerSecond))
             if earliest > .now + .milliseconds(20) { try await Task.sleep(until: earliest) }
             guard let buffer = try await body.next(isolation: #isolation) else { return nil }
             count += buffer.readableBytes
             guard count <= bounds.limit else { throw bounds.tooLarge }
-            return buffer
+            return Data(buffer.readableBytesView)
         }
     }
 }

@@ -5,25 +5,13 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import Viseme
+import VisemeStreaming
 
 extension VisemeError.Code {
     /// The request has no key, or a wrong one.
     static let unauthorized = VisemeError.Code(rawValue: "unauthorized")
     /// The request's host or origin is not allowed.
     static let forbidden = VisemeError.Code(rawValue: "forbidden")
-    /// The resource does not exist.
-    static let notFound = VisemeError.Code(rawValue: "not-found")
-    /// The request conflicts with the present state.
-    static let conflict = VisemeError.Code(rawValue: "conflict")
-    /// The request exceeds a limit of the configuration.
-    static let tooLarge = VisemeError.Code(rawValue: "too-large")
-    /// The disk or `maxDataBytes` is full.
-    static let full = VisemeError.Code(rawValue: "full")
-    /// The capacity is in use.
-    static let busy = VisemeError.Code(rawValue: "busy")
-    /// A program that the server runs took too long.
-    static let timedOut = VisemeError.Code(rawValue: "timed-out")
-
     /// The HTTP status.
     var status: HTTPResponse.Status {
         switch self {

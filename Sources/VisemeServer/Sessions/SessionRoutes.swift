@@ -4,6 +4,7 @@ import Hummingbird
 import NIOCore
 import Viseme
 import VisemeFFmpeg
+import VisemeStreaming
 
 /// `/v1/sessions`: live sessions.
 struct SessionRoutes: Sendable {
@@ -28,6 +29,7 @@ struct SessionRoutes: Sendable {
     private struct SayRequest: Decodable {
         var text: String
         var voice: String?
+        var utterance: String?
     }
 
     let sessions: Sessions
@@ -46,12 +48,15 @@ struct SessionRoutes: Sendable {
             return Response(status: .noContent)
         }
         group.post(":id/audio") { request, context in
-            let input = SpeechInput(session: try await find(request, context), media: media)
+            let input = SpeechInput(into: try await find(request, context), media: media)
             let body = try BoundedBody(request, configuration)
-            if let samples = try SpeechInput.samples(of: request) {
-                return Response.json(try await input.say(samples, from: body), status: .accepted)
+            let (utterance, isWhole) = try request.utterance
+            if let samples = try request.rawSamples {
+                return Response.json(
+                    try await input.say(samples, from: body, utterance: utterance, isWhole: isWhole),
+                    status: .accepted)
             }
-            return Response.json(try await input.say(containerFrom: body), status: .accepted)
+            return Response.json(try await input.say(containerFrom: body, utterance: utterance), status: .accepted)
         }
         group.post(":id/finish") { request, context in
             try await find(request, context).finish()
@@ -64,6 +69,7 @@ struct SessionRoutes: Sendable {
         }
         group.get(":id/stream.mp4") { request, context in try await stream(.mp4, request, context) }
         group.get(":id/stream.ts") { request, context in try await stream(.ts, request, context) }
+        group.get(":id/units") { request, context in try await units(request, context) }
         group.get(":id/events") { request, context in try await events(find(request, context), context) }
     }
 
@@ -80,7 +86,7 @@ struct SessionRoutes: Sendable {
         return response
     }
 
-    private func find(_ request: Request, _ context: ServerContext) async throws -> Session {
+    private func find(_ request: Request, _ context: ServerContext) async throws -> Conversation {
         let secret = request.headers[.sessionSecret] ?? request.uri.queryParameters.get("secret")
         let session = try await sessions.find(try context.parameters.require("id"), secret: secret)
         await session.touch()
@@ -98,10 +104,10 @@ struct SessionRoutes: Sendable {
                 .tooLarge, "The text is longer than \(configuration.maxTextCharacters) characters",
                 hint: "Send it sentence by sentence.")
         }
-        let command = try SpeechCommand(configuration)
-        let input = SpeechInput(session: session, media: media)
+        let command = try configuration.textToSpeech()
+        let input = SpeechInput(into: session, media: media)
         return Response.json(
-            try await input.say(text, voice: asked.voice, by: command), status: .accepted)
+            try await input.say(text, voice: asked.voice, by: command, utterance: asked.utterance), status: .accepted)
     }
 
     // MARK: Watching
@@ -140,14 +146,48 @@ struct SessionRoutes: Sendable {
             })
     }
 
-    private func events(_ session: Session, _ context: ServerContext) async throws -> Response {
+    private func units(_ request: Request, _ context: ServerContext) async throws -> Response {
+        let session = try await find(request, context)
+        let kept = try request.keptTemplates(of: session.avatar.engine.avatar.manifest.frames)
+        let channel = context.channel
+        let (number, reader) = try await session.read(keeping: kept) { channel.close(promise: nil) }
+        let headers: HTTPFields = [
+            .contentType: "application/octet-stream", .cacheControl: "no-store", .accelBuffering: "no",
+        ]
+        return Response(
+            status: .ok, headers: headers,
+            body: ResponseBody { writer in
+                do {
+                    for await record in reader.elements {
+                        var buffer = ByteBuffer()
+                        buffer.reserveCapacity(record.byteCount)
+                        for part in [record.header.bytes, record.picture, record.sound] { buffer.writeBytes(part) }
+                        try await writer.write(buffer)
+                    }
+                    await session.leaveUnits(number)
+                    try await writer.finish(nil)
+                } catch {
+                    await session.leaveUnits(number)
+                    throw error
+                }
+            })
+    }
+
+    private func events(_ session: Conversation, _ context: ServerContext) async throws -> Response {
         let channel = context.channel
         // Before the response begins, so that exceeding the limit is an error response, not a broken stream.
         let (number, reader) = try await session.listen { channel.close(promise: nil) }
         return EventStream.response { writer in
             do {
                 let stream = EventStream()
-                for await status in reader.elements { try await writer.write(try stream.event("status", status)) }
+                for await notice in reader.elements {
+                    let event =
+                        switch notice {
+                        case .status(let status): try stream.event("status", status)
+                        case .utterance(let utterance): try stream.event("utterance", utterance)
+                        }
+                    try await writer.write(event)
+                }
                 await session.leaveEvents(number)
             } catch {
                 await session.leaveEvents(number)

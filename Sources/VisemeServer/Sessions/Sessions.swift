@@ -1,6 +1,7 @@
 import Logging
 import ServiceLifecycle
 import Viseme
+import VisemeStreaming
 
 /// All sessions, and the limits on their number.
 actor Sessions: Service {
@@ -10,11 +11,18 @@ actor Sessions: Service {
     private let logger: Logger
     /// The speaking slots.
     nonisolated let slots: SpeakingSlots
-    private var sessions: [String: Session] = [:]
+    /// A session and who may use it; only the hash of its secret is kept.
+    private struct Entry {
+        var conversation: Conversation
+        var client: String
+        var secretHash: String
+    }
+
+    private var sessions: [String: Entry] = [:]
     /// The number of sessions being created, by client.
     private var pending: [String: Int] = [:]
-    private let begun: AsyncStream<Session>
-    private let begin: AsyncStream<Session>.Continuation
+    private let begun: AsyncStream<Conversation>
+    private let begin: AsyncStream<Conversation>.Continuation
     private var isStopping = false
 
     init(_ configuration: ServerConfiguration, library: AvatarLibrary, metrics: Metrics, logger: Logger) {
@@ -40,7 +48,7 @@ actor Sessions: Service {
         try? await gracefulShutdown()
     }
 
-    private func run(_ session: Session) async {
+    private func run(_ session: Conversation) async {
         do {
             try await session.run()
         } catch is CancellationError {
@@ -57,17 +65,17 @@ actor Sessions: Service {
     func stop() async {
         isStopping = true
         begin.finish()
-        for session in sessions.values { await session.drain() }
+        for session in sessions.values { await session.conversation.drain() }
         let end = ContinuousClock.now + .seconds(configuration.shutdownSeconds - 2)
         while !sessions.isEmpty, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(50)) }
-        for session in sessions.values { await session.end() }
+        for session in sessions.values { await session.conversation.end() }
     }
 
     /// Begins a session.
     ///
     /// - Returns: The session and its secret.
     /// - Throws: `.busy` at a limit, `.notFound` for an unknown avatar.
-    func create(avatar id: String, client: String) async throws -> (session: Session, secret: String) {
+    func create(avatar id: String, client: String) async throws -> (session: Conversation, secret: String) {
         let waiting = pending.values.reduce(0, +)
         guard !isStopping, sessions.count + waiting < configuration.maxSessions else {
             metrics.count("refused_total", label: ("reason", "sessions"))
@@ -86,11 +94,12 @@ actor Sessions: Service {
         }
         let avatar = try await library.load(id)
         let secret = randomToken(bytes: 32)
-        let session = try await Session(
-            id: randomToken(bytes: 12), secret: secret, avatar: avatar, client: client,
-            Session.Dependencies(configuration: configuration, slots: slots, metrics: metrics))
+        let session = try await Conversation(
+            id: randomToken(bytes: 12), avatar: avatar, client: client, slots: slots,
+            settings: configuration.conversation
+        ) { [metrics] in metrics.count($0) }
         guard !isStopping else { throw VisemeError(.busy, "The server is stopping") }
-        sessions[session.id] = session
+        sessions[session.id] = Entry(conversation: session, client: client, secretHash: hexDigest(of: secret))
         begin.yield(session)
         metrics.count("sessions_total")
         return (session, secret)
@@ -99,23 +108,23 @@ actor Sessions: Service {
     /// The session with an id and a secret. The error does not say which of them is wrong.
     ///
     /// - Throws: `.unauthorized` without a secret; `.notFound`.
-    func find(_ id: String, secret: String?) throws -> Session {
+    func find(_ id: String, secret: String?) throws -> Conversation {
         guard let secret else {
             throw VisemeError(
                 .unauthorized, "This address needs the session's secret",
                 hint: "Send it as Viseme-Session-Secret, or as ?secret=… when you cannot send a header.")
         }
-        guard let session = sessions[id], session.isOpened(by: secret) else {
+        guard let session = sessions[id], equalInConstantTime(hexDigest(of: secret), session.secretHash) else {
             throw VisemeError(.notFound, "There is no session '\(id.prefix(64))' with this secret")
         }
-        return session
+        return session.conversation
     }
 
     /// Gauges for `/metrics`.
     func gauges() async -> [(name: String, value: Double)] {
         var (fps, speaking, viewers) = (0, 0, 0)
         for session in sessions.values {
-            let gauges = await session.gauges
+            let gauges = await session.conversation.gauges()
             fps += gauges.fps
             speaking += gauges.isSpeaking ? 1 : 0
             viewers += gauges.viewers

@@ -8,7 +8,7 @@ import VisemeTestSupport
 struct UntrainedModelsTests {
     private let fresh = TrainingVerdict(.neverTrained, evidence: ["12 of 12 layers have first values"])
 
-    @Test("An engine refuses them by name", arguments: ModelRole.allCases)
+    @Test("An engine refuses them by name", arguments: ModelRole.drawing)
     func refuses(_ role: ModelRole) async throws {
         try await withTemporaryFolder { folder in
             for kind in [TrainingVerdict.Kind.neverTrained, .partly] {

@@ -1,4 +1,5 @@
 import Foundation
+import VisemeTestSupport
 
 @testable import Viseme
 

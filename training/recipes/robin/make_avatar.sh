@@ -34,7 +34,7 @@ step() {
         listener) train listener "${LISTENER_MINUTES:-}" && set_ "$PYTHON" measure_listener.py ;;
         painter) train painter "${PAINTER_MINUTES:-}" ;;
         pack) "$PYTHON" pack.py ;;
-        quality) set_ "$PYTHON" quality.py --people ${HUMAN_CLIP:+--human "$HUMAN_CLIP"} ;;
+        quality) set_ "$PYTHON" quality.py ${HUMAN_CLIP:+--human "$HUMAN_CLIP"} ;;
         *) echo "unknown step $1: speech align shards template pictures listener painter pack quality" >&2; exit 64 ;;
     esac
 }

@@ -91,6 +91,13 @@ def show(shares: dict[str, Any]) -> None:
         print(f"{name:24s}" + "  ".join(f"{key} {100 * s['share']:5.1f} % of {s['of']:4d}" for key, s in values.items()), flush=True)
 
 
+def people(settings: CompactConfig) -> dict[str, Any]:
+    """`summary` of every recording that was held out, as the shipped networks hear them."""
+    ear, _ = export.load(settings)
+    found = shards.people(settings, held_out=True)
+    return summary(found, [gap(mouth(ear, r.wave(settings.speech))) for r in found], settings)
+
+
 def voices(ear: Ear, settings: CompactConfig) -> dict[str, Any]:
     """Correlations with the true mouth in speech frames (opening: also in whole clips), closures and pauses of synthetic voices."""
     held, unseen = (corpus.load(settings.work, name) for name in ("heldout_voice", "heldout_sentence"))
@@ -130,9 +137,8 @@ def main() -> None:
     a = parser.parse_args()
     settings = config.read(CompactConfig, a.config, a.set)
     torch.set_num_threads(1)
-    ear, _ = export.load(settings.checkpoints)
-    people = shards.people(settings, held_out=True)
-    found = {"voices": voices(ear, settings), "people": summary(people, [gap(mouth(ear, r.wave(settings.speech))) for r in people], settings)}
+    ear, _ = export.load(settings)
+    found = {"voices": voices(ear, settings), "people": people(settings)}
     for name, figures in found["voices"].items():
         print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in figures.items()))
     show(found["people"])

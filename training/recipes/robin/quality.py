@@ -1,10 +1,10 @@
 """Measures the exported pack against the bars and writes docs/quality.md.
 
-    python recipes/robin/quality.py [--human CLIP.wav] [--people] [--clips 8]
+    python recipes/robin/quality.py [--human CLIP.wav] [--clips 8]
 
 The pack is run by ONNX Runtime with the arithmetic of `viseme_train`. Synthetic speech whose voice or sentence was held out has a true mouth: the
 truth is the drawing with that mouth on the template's own pose, and opening, width and rounding are read from the pixels of both. People have no true
-mouth: `--people` asks of every held-out speaker what their phones say (`measure_listener.asked`). Contact sheets go to <work>/quality.
+mouth: every held-out speaker is asked what their phones say (`measure_listener`). Contact sheets go to <work>/quality.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import soundfile
 import measure_listener
 import pictures
 import presenter
-import shards
 from viseme_train import config, corpus, metrics, reference
 from viseme_train import mouth as mouth_model
 from viseme_train.compact import export, front_end
@@ -50,8 +49,8 @@ mouth. A positive lag means that the picture is late.
 PEOPLE = """## People
 
 Recordings of speakers that training never had, and of a language that it never had (Portuguese). People have no true mouth; the
-phones, with times from a forced alignment, say when lips must touch: at each of /p b m/, within a frame. A mouth that opens less than
-12 % of the 95th percentile counts as shut. Open vowels are asked in their middle, pauses of more than 0.4 s from 0.2 s inside.
+phones, with times from a forced alignment, say when lips must touch: at each of /p b m/, within a frame. Asked is the opening that the networks ask the drawing
+for; less than 12 % of its 95th percentile counts as shut. Open vowels are asked in their middle, pauses of more than 0.4 s from 0.2 s inside.
 `wrong sound` asks the same of another recording's mouth: it shows what a mouth that hears nothing scores.
 """
 
@@ -208,16 +207,6 @@ def openings(settings: CompactConfig, waves: Sequence[np.ndarray]) -> list[np.nd
     return out
 
 
-def people(settings: CompactConfig, pool: concurrent.futures.Executor, jobs: int) -> dict[str, Any]:
-    """`measure_listener.summary` of what is drawn for every held-out recording."""
-    found = shards.people(settings, held_out=True)
-    parts = [pool.submit(openings, settings, [r.wave(settings.speech) for r in found[k::4 * jobs]]) for k in range(4 * jobs)]
-    gaps: list[np.ndarray] = [np.zeros(0)] * len(found)
-    for k, part in enumerate(parts):
-        gaps[k::4 * jobs] = part.result()
-    return measure_listener.summary(found, gaps, settings)
-
-
 def recording(path: Path) -> np.ndarray:
     wave, rate = soundfile.read(path)
     if rate != 16000 or wave.ndim != 1:
@@ -322,17 +311,16 @@ def judge(engine: Engine, voice: list[Clip], sentences: list[Clip], noisy: list[
     return table
 
 
-def page(table: Sequence[Row], manifest: dict[str, Any], clips: Sequence[Clip], shares: dict[str, Any] | None, human: bool) -> str:
+def page(table: Sequence[Row], manifest: dict[str, Any], clips: Sequence[Clip], shares: dict[str, Any], human: bool) -> str:
     """docs/quality.md."""
     lines = [INTRODUCTION.format(runtime=onnxruntime.__version__, clips=len(clips), frames=sum(len(c.rendered) for c in clips), closed=CLOSED),
              "| measure | bar | measured | met |", "|---|---|---|---|"]
     lines += [f"| {m} | {b} | {v} | {'yes' if ok else '**no**'} |" for m, b, v, ok in table]
     lines += ["", f"{sum(t[3] for t in table)} of {len(table)} met." + ("" if human else " The human recording was not measured in this run (`--human`)."), ""]
-    if shares:
-        lines += [PEOPLE, "| language, speaker, sex | /p b m/ closed | open vowels shut | pause frames closed |", "|---|---|---|---|"]
-        cell = lambda s: f"{100 * s['share']:.1f} % of {s['of']}" if s["of"] else "none"
-        lines += [f"| {name} | {' | '.join(cell(s) for s in values.values())} |" for name, values in shares.items()]
-        lines += ["| bar: all | ≥ 96 % | ≤ 2 % | ≥ 95 % |", "| bar: wrong sound | ≤ 50 % | ≥ 20 % | ≤ 30 % |", ""]
+    lines += [PEOPLE, "| language, speaker, sex | /p b m/ closed | open vowels shut | pause frames closed |", "|---|---|---|---|"]
+    cell = lambda s: f"{100 * s['share']:.1f} % of {s['of']}" if s["of"] else "none"
+    lines += [f"| {name} | {' | '.join(cell(s) for s in values.values())} |" for name, values in shares.items()]
+    lines += ["| bar: all | ≥ 96 % | ≤ 2 % | ≥ 95 % |", "| bar: wrong sound | ≤ 50 % | ≥ 20 % | ≤ 30 % |", ""]
     lines += [f"Training: `{json.dumps(manifest['provenance']['training'])}`.", ""]
     return "\n".join(lines)
 
@@ -340,7 +328,6 @@ def page(table: Sequence[Row], manifest: dict[str, Any], clips: Sequence[Clip], 
 def main() -> None:
     p = config.parser(__doc__, pictures.SETTINGS)
     p.add_argument("--human", type=Path, help="a 16 kHz mono recording of a person")
-    p.add_argument("--people", action="store_true", help="ask the held-out speakers, too: some minutes")
     p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--clips", type=int, default=CLIPS, help="clips of each kind")
     p.add_argument("--out", type=Path, default=ROOT / "docs" / "quality.md")
@@ -359,16 +346,15 @@ def main() -> None:
         noisy_parts = [pool.submit(run_clips, settings, part, 15, False) for part in (rms, natural)]
         quiet_parts = {name: pool.submit(silence, settings, w) for name, w in quiet_waves.items()}
         level_parts = {g: pool.submit(openings, settings, [wave * g]) for g in (1.0, .3, .1)} if wave is not None else {}
-        shares = people(settings, pool, a.jobs) if a.people else None
         voice, sentences = (part.result() for part in parts)
         noisy = [c for part in noisy_parts for c in part.result()]
         quiet = {name: part.result() for name, part in quiet_parts.items()}
         human = (wave, {g: part.result()[0] for g, part in level_parts.items()}) if wave is not None else None
     for c, clean in zip(noisy, voice + sentences):
         c.true = clean.true
+    shares = measure_listener.people(settings)
     table = judge(Engine(settings), voice, sentences, noisy, quiet, human)
-    if shares:
-        measure_listener.show(shares)
+    measure_listener.show(shares)
     for name, clip in (("voice", voice[0]), ("sentence", sentences[0])):
         sheet(clip, folder / f"{name}.png", int(np.flatnonzero(clip.speech)[0]) + 2)
     images = ROOT / "docs" / "images"

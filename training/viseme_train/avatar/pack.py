@@ -50,6 +50,8 @@ class Packing:
 
     checkpoints: Path
     pack: Path
+    #: A person's painter was trained on what the listener says as it is.
+    press: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True)

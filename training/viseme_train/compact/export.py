@@ -26,14 +26,17 @@ class Place(Protocol):
     def checkpoints(self) -> Path: ...
     @property
     def pack(self) -> Path: ...
+    @property
+    def press(self) -> tuple[float, float]: ...
 
 
-def load(checkpoints: Path) -> tuple[Ear, Hand]:
-    """The averaged weights of both trainings."""
+def load(settings: Place) -> tuple[Ear, Hand]:
+    """The averaged weights of both trainings, as they are shipped."""
     ear, hand = Ear(), Hand()
     for model, name in ((ear, "listener"), (hand, "painter")):
-        model.load_state_dict(checkpoint.load(checkpoints / f"{name}.pth"), strict=True)
+        model.load_state_dict(checkpoint.load(settings.checkpoints / f"{name}.pth"), strict=True)
         model.eval()
+    ear.listener.press(*settings.press)
     return ear, hand
 
 
@@ -55,8 +58,9 @@ def write(settings: Place, template: np.ndarray, mask: np.ndarray) -> dict[str, 
     `template` are the rois of the decoded template, [poses, H, W, 3]. A model that differs from PyTorch is an error.
     """
     pack = settings.pack
-    ear, hand = load(settings.checkpoints)
+    ear, hand = load(settings)
     generator = Generator(ear.listener, hand.code, hand.painter).eval()
+    articulator = ear.articulator()
     speech = onnx_file.golden_audio()
     windows = front_end.windows(front_end.mel(speech))
     mel = np.ascontiguousarray(windows[list(WINDOWS)])
@@ -67,11 +71,15 @@ def write(settings: Place, template: np.ndarray, mask: np.ndarray) -> dict[str, 
         features = ear.encoder(torch.from_numpy(mel)).numpy()
         audio = front_end.feature_window(rows, FRAME)[None]
         output = generator(torch.from_numpy(image), torch.from_numpy(audio)).numpy()
+        articulation = articulator(torch.from_numpy(audio)).numpy()
     golden = {"speech.bin": (speech, "<f4"), "encoder.input.bin": (mel, "<f4"), "encoder.output.bin": (features, "<f4"), "generator.roi.u8": (roi, "u1"),
-              "generator.audio.bin": (audio, "<f4"), "generator.output.bin": (output, "<f4")}
+              "generator.audio.bin": (audio, "<f4"), "generator.output.bin": (output, "<f4"),
+              "articulator.output.bin": (articulation, "<f4")}
     with onnx_file.files_of(pack) as scratch:
         onnx_file.write(ear.encoder, (torch.from_numpy(mel),), ["mel"], ["features"], scratch / "audio_encoder.onnx")
         onnx_file.write(generator, (torch.from_numpy(image), torch.from_numpy(audio)), ["image", "audio"], ["output"], scratch / "generator.onnx")
+        onnx_file.write(articulator, (torch.from_numpy(audio),), ["audio"], ["articulation"], scratch / "articulator.onnx")
+        onnx_file.check(scratch / "articulator.onnx", {"audio": audio}, articulation, ENCODER_TOLERANCE)
         onnx_file.check(scratch / "audio_encoder.onnx", {"mel": mel}, features, ENCODER_TOLERANCE)
         onnx_file.check(scratch / "generator.onnx", {"image": image, "audio": audio}, output, GENERATOR_TOLERANCE)
         write_mask(mask, scratch / "mask.pgm")
@@ -88,12 +96,17 @@ def write(settings: Place, template: np.ndarray, mask: np.ndarray) -> dict[str, 
              "outputs": [{"name": "features", "shape": ["B", rows.shape[1]]}]},
             {"role": "generator", "file": "generator.onnx", "sha256": checkpoint.sha256(pack / "generator.onnx"),
              "inputs": [{"name": "image", "shape": ["B", 6, height, width]}, {"name": "audio", "shape": ["B", front_end.ROWS, rows.shape[1]]}],
-             "outputs": [{"name": "output", "shape": ["B", 3, height, width]}]}],
+             "outputs": [{"name": "output", "shape": ["B", 3, height, width]}]},
+            {"role": "articulator", "file": "articulator.onnx", "sha256": checkpoint.sha256(pack / "articulator.onnx"),
+             "inputs": [{"name": "audio", "shape": ["B", front_end.ROWS, rows.shape[1]]}],
+             "outputs": [{"name": "articulation", "shape": ["B", articulation.shape[1]]}]}],
         "provenance": {"checkpoints": {f"{n}.pth": checkpoint.sha256(settings.checkpoints / f"{n}.pth") for n in ("listener", "painter")},
                        "converter": f"viseme_train, torch {torch.__version__.split('+')[0]}"},
         "golden": [{"role": "audio-encoder", "inputs": ["golden.encoder.input.bin"], "output": "golden.encoder.output.bin", "tolerance": ENCODER_TOLERANCE},
                    {"role": "generator", "inputs": ["golden.generator.roi.u8", "golden.generator.audio.bin"], "output": "golden.generator.output.bin",
-                    "tolerance": GENERATOR_TOLERANCE}],
+                    "tolerance": GENERATOR_TOLERANCE},
+                   {"role": "articulator", "inputs": ["golden.generator.audio.bin"], "output": "golden.articulator.output.bin",
+                    "tolerance": ENCODER_TOLERANCE}],
         "goldenSpeech": {"samples": "golden.speech.bin", "windows": "golden.encoder.input.bin", "windowIndices": list(WINDOWS), "frame": FRAME,
                          "featureWindow": "golden.generator.audio.bin", "templateFrame": TEMPLATE_FRAME, "roi": "golden.generator.roi.u8"},
     }

@@ -16,6 +16,7 @@ from viseme_train.compact.front_end import BANDS
 ROW, CODE = 96, 128
 #: jaw, width, round, close, tuck, teeth, tongue
 ARTICULATION = 7
+CLOSE = 3
 Channels = tuple[int, int, int, int]
 #: Of the picture at a quarter, an eighth, a sixteenth and a thirty-second of its size.
 CHANNELS: Channels = (32, 64, 96, 160)
@@ -65,12 +66,19 @@ class Listener(nn.Module):
 
     def sequence(self, rows: torch.Tensor) -> torch.Tensor:
         """(B, N + 31, 96) → (B, code, N): frames one after the other."""
-        # Without these it learns the closures of the people that it is shown (95 %), and finds two thirds of the next one's.
-        x = self.first(F.dropout1d(F.dropout(rows, 0.1, self.training).transpose(1, 2), 0.05, self.training))
+        # Without dropout it learns the closures of the people that it is shown (95 %), and finds two thirds of the next one's.
+        x = self.first(F.dropout1d(F.dropout(rows, 0.2, self.training).transpose(1, 2), 0.08, self.training))
         for conv, norm, (k, d) in zip(self.convs, self.norms, self.LAYERS):
-            y = F.dropout(F.relu(norm(conv(x))), 0.15, self.training)
+            y = F.dropout(F.relu(norm(conv(x))), 0.25, self.training)
             x = y + x[..., (k - 1) * d:]      # the newest columns: those around the frame
         return self.last(x)
+
+    @torch.no_grad()
+    def press(self, a: float, b: float) -> None:
+        """Makes of `close` (close − a) · b, in the last layer."""
+        last = self.articulation[-1]
+        last.weight[CLOSE] *= b
+        last.bias[CLOSE] = (last.bias[CLOSE] - a) * b
 
     def mouth(self, code: torch.Tensor) -> torch.Tensor:
         """(B, code, N) → (B, 7, N) mouth parameters."""
@@ -141,10 +149,14 @@ class Painter(nn.Module):
         return self.draw(*self.template(image), code, F.conv2d(image, self.first))
 
 
+def limited(m: torch.Tensor) -> torch.Tensor:
+    """(B, 7) mouth parameters within their ranges: width −1…1, the others 0…1."""
+    return torch.cat([m[:, :1].clamp(0, 1), m[:, 1:2].clamp(-1, 1), m[:, 2:].clamp(0, 1)], 1)
+
+
 def describe(m: torch.Tensor) -> torch.Tensor:
     """(B, 7) mouth parameters → (B, 9) of about unit variance: those, the opening, and the opening near closure."""
-    m = torch.cat([m[:, :1].clamp(0, 1), m[:, 1:2].clamp(-1, 1), m[:, 2:].clamp(0, 1)], 1)
-    jaw, width, rnd, close, tuck, teeth, tongue = m.unbind(1)
+    jaw, width, rnd, close, tuck, teeth, tongue = limited(m).unbind(1)
     gap = jaw * (1 - close) * (1 - 0.75 * tuck)
     return torch.stack([jaw * 3, width * 2.5, rnd * 3, close * 3, tuck * 3, teeth * 2.5, tongue * 2.5, gap * 6, (1 - gap * 6).clamp(min=0) * 1.5], 1)
 
@@ -169,3 +181,20 @@ class Generator(nn.Module):
 
     def forward(self, image: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
         return self.painter(image, self.code(self.listener(audio)))
+
+
+class Articulator(nn.Module):
+    """What is heard, without a picture: (B, 32, 96) → (B, 7 + phones), the mouth parameters that the generator draws, and how likely each
+    phone of `phonemes.CANONICAL` is spoken in the frame."""
+
+    def __init__(self, listener: Listener, phones: nn.Conv1d, first: int, count: int) -> None:
+        super().__init__()
+        self.listener, self.phones = listener, nn.Linear(CODE, count)
+        with torch.no_grad():
+            self.phones.weight.copy_(phones.weight[first:first + count, :, 0])
+            self.phones.bias.copy_(phones.bias[first:first + count])
+
+    def forward(self, audio: torch.Tensor) -> torch.Tensor:
+        code = self.listener.sequence(audio)
+        likely = F.softmax(self.phones(F.relu(code[..., 0])), 1)
+        return torch.cat([limited(self.listener.mouth(code)[..., 0]), likely], 1)

@@ -46,6 +46,9 @@ class ListenerSettings(TrainingSettings):
     #: Weights of the movement from frame to frame, and of the phones that are spoken around it.
     movement: float
     phones: float
+    #: a, b: what is shipped presses the lips by (close − a) · b. Trained is the mean of what is likely, and that leaves lips apart which
+    #: should touch.
+    press: tuple[float, float]
     #: How often each shard is drawn.
     shares: tuple[tuple[str, float], ...]
 
@@ -88,3 +91,7 @@ class CompactConfig:
     shards: ShardSettings
     listener: ListenerSettings
     painter: PainterSettings
+
+    @property
+    def press(self) -> tuple[float, float]:
+        return self.listener.press

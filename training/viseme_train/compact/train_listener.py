@@ -3,7 +3,7 @@
     python -m viseme_train.compact.train_listener --config recipes/robin/compact.toml
 
 The encoder reads each column once over a piece of speech, the listener says the seven mouth parameters of every frame of it. A
-linear layer that is not shipped tells the phones around each frame from the same code. Resumes from `<work>/listener.ckpt`.
+linear layer tells the phones around each frame from the same code. Resumes from `<work>/listener.ckpt`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from viseme_train import augment
 from viseme_train.compact import front_end
-from viseme_train.compact.networks import CODE, AudioEncoder, Listener
+from viseme_train.compact.networks import CODE, Articulator, AudioEncoder, Listener
 from viseme_train.compact.run import Run, command
 from viseme_train.compact.settings import CompactConfig, ListenerSettings
 from viseme_train.phonemes import CANONICAL
@@ -28,12 +28,17 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tens
 
 
 class Ear(nn.Module):
-    """Encoder, listener, and the layer that tells phones."""
+    """Encoder, listener, and a layer that tells phones."""
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder, self.listener = AudioEncoder(), Listener()
         self.phones = nn.Conv1d(CODE, len(CANONICAL) * len(OFFSETS), 1)
+
+    def articulator(self) -> Articulator:
+        """The networks behind the encoder as one that is shipped: mouth and the phones of the frame itself."""
+        count = len(CANONICAL)
+        return Articulator(self.listener, self.phones, OFFSETS.index(0) * count, count).eval()
 
     def forward(self, mel: torch.Tensor, real: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mels (B, 80, 4·R + 4) and which rows lie in the speech (B, R) → mouth (B, R − 31, 7), phone logits."""
@@ -82,7 +87,8 @@ class Pieces:
         low, high = max(0, 4 * int(row[0])), min(columns, 4 * int(row[-1]) + 8)
         raw = shard["mel"][base + low:base + high].astype(np.float32)
         still = augment.still_columns(targets, np.arange(low, high), front_end.ADVANCE)
-        varied = augment.vary(r, augment.breathe(r, augment.throat(r, raw), still, shard["loud"][u]), shard["loud"][u])
+        varied = augment.vary(r, augment.breathe(r, raw, still, shard["loud"][u]), shard["loud"][u])
+        varied = augment.veil(r, varied) if r.random() < 0.7 else varied
         offset = low - 4 * int(row[0])
         mel[:, offset:offset + len(varied)] = varied.T
         have = min(count, frames - first)

@@ -1,0 +1,82 @@
+public import ArgumentParser
+import Foundation
+public import Viseme
+import VisemeFFmpeg
+import VisemeModels
+
+extension VisemeFormat: ExpressibleByArgument {}
+
+/// `viseme visemes`.
+struct VisemesCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "visemes",
+        abstract: "Write what the mouth does: curves, blend shapes, visemes or letters, for characters of your own.",
+        discussion: """
+            The same ears as the picture's, in any language, without a picture. docs/visemes.md has the forms, the tables and \
+            guides for Unity, Unreal, Godot and three.js.
+            """)
+
+    @OptionGroup var engine: EngineOptions
+
+    @Argument(help: "Any audio or video file, or - for a pipe.")
+    var audio: String
+
+    @Option(name: .shortAndLong, help: "The file to write; standard output by default.")
+    var output: String?
+
+    @Option(help: "What to write.")
+    var format = VisemeFormat.json
+
+    @Option(help: ArgumentHelp("Samples a second, 25…120, for the forms that have samples.", valueName: "Hz"))
+    var rate = 25
+
+    @Flag(help: "Replace an existing output.")
+    var force = false
+
+    func validate() throws {
+        guard VisemeWriter.rates.contains(rate) else { throw ValidationError("--rate is 25…120.") }
+        guard rate == 25 || format.hasRate else {
+            throw ValidationError("\(format.rawValue) has cues and no samples: --rate has no effect on it.")
+        }
+    }
+
+    func run() async throws {
+        let media = FFmpeg.viseme
+        let target = try output.map { try FinishedText(at: URL(filePath: $0), overwrite: force) }
+        do {
+            let input = try await AudioInput(audio, media: media)
+            defer { input.remove() }
+            let reader = try await MouthReader(
+                try engine.openAvatar(), backend: try engine.makeBackend(), judge: WeightJudge(),
+                allowUntrained: engine.allowUntrained)
+            var writer = VisemeWriter(
+                format, rate: rate, soundFile: audio == "-" ? "" : URL(filePath: audio).lastPathComponent)
+            let speech = try await media.speech(at: input.url)
+            // Written in pieces of some kilobytes: one a frame would cost more than the networks.
+            var text = ""
+            for try await shape in reader.shapes(for: speech) {
+                text += writer.append(shape)
+                if text.utf8.count > 1 << 14 { try Self.write(&text, to: target) }
+            }
+            text += writer.finish()
+            try Self.write(&text, to: target)
+            for warning in await speech.warnings { Terminal.print("note: \(warning)") }
+            if let target {
+                try target.finish()
+                try Terminal.result(target.url.path)
+            }
+        } catch {
+            target?.discard()
+            throw error
+        }
+    }
+
+    private static func write(_ text: inout String, to target: FinishedText?) throws {
+        if let target {
+            try target.write(text)
+        } else {
+            try Terminal.result(text, end: "")
+        }
+        text = ""
+    }
+}
