@@ -12,7 +12,7 @@ import pytest
 import clips
 from clips import Speech
 from viseme_train import checkpoint, cli
-from viseme_train.avatar import judge, material, pack, video
+from viseme_train.avatar import hearing, judge, material, pack, video
 
 TERMS = ["--licence", "CC0-1.0", "--person", "Robin", "--use", "tests", "--until", "2030-01-01"]
 
@@ -21,6 +21,7 @@ TERMS = ["--licence", "CC0-1.0", "--person", "Robin", "--use", "tests", "--until
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     shutil.copyfile(clips.PAINTER, folder / "best.pth")
+    shutil.copyfile(hearing.LISTENER, folder / "listener.pth")
     np.savez(folder / "mask.npz", mask=material.load(data).mask)
     (folder / "painter.json").write_text('{"steps": 1, "minutes": 0.1}', encoding="utf-8")
     return folder

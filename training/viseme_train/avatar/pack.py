@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from viseme_train import checkpoint
-from viseme_train.avatar import hearing, judge, scan, video
+from viseme_train.avatar import judge, scan, video
+from viseme_train.avatar.fit import LISTENER
 from viseme_train.avatar.settings import PrepareSettings
 from viseme_train.avatar.video import FPS, ClipError
 from viseme_train.compact import export
@@ -162,7 +163,7 @@ def write(data: Path, run: Path, weights: Path, folder: Path, consent: Consent) 
     models = run / "pack"
     models.mkdir(exist_ok=True)
     shutil.copyfile(weights, models / "painter.pth")
-    shutil.copyfile(hearing.LISTENER, models / "listener.pth")
+    shutil.copyfile(run / LISTENER, models / "listener.pth")
     written = export.write(Packing(models, folder), np.stack(rois), mask)
     written["provenance"] |= {
         "trainingData": "Clips of the depicted person: " + ", ".join(c["source"].get("sha256", "?") for c in note["clips"] if not c["refused"]),
