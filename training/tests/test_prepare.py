@@ -221,6 +221,11 @@ def test_bright_pictures_come_down() -> None:
         assert black == 0
         assert 225 <= white < brightest <= 255
         assert np.ptp(video.standard_range(levels, transfer)[0, 1].astype(int)) <= 1
+    # A tenth of paper white, by PQ's own formula, is a tenth of a display's light.
+    power = (20.3 / 10000) ** 0.1593017578125
+    tenth = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+    level = video.standard_range(np.full((1, 1, 3), round(tenth * 65535), np.uint16), video.PQ)[0, 0, 0]
+    assert level == pytest.approx(255 * 0.1 ** (1 / 2.4), abs=1.5)
 
 
 def test_sound_and_gaps(tmp_path: Path) -> None:

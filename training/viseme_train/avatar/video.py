@@ -258,8 +258,7 @@ def standard_range(rgb: np.ndarray, transfer: int) -> np.ndarray:
     light = np.clip(light, 0, None)
     knee = 0.75
     light = np.where(light > knee, knee + (1 - knee) * (1 - np.exp((knee - light) / (1 - knee))), light)
-    x = np.arange(4096) / 4095
-    curve = np.round(255 * np.where(x < 0.018, 4.5 * x, 1.099 * x ** 0.45 - 0.099)).astype(np.uint8)
+    curve = np.round(255 * (np.arange(4096) / 4095) ** (1 / 2.4)).astype(np.uint8)  # what a display of BT.1886 undoes
     return curve[(light * 4095 + 0.5).astype(np.uint16)][..., ::-1]
 
 
