@@ -47,11 +47,18 @@ def test_good_frames_are_told_from_bad_ones(data: Path) -> None:
     assert (boxes + [width, height] <= clip["size"]).all()
 
 
-def test_late_sound_is_put_right(data: Path) -> None:
+def test_late_sound_is_put_right(data: Path, robin: Speech) -> None:
     (clip,) = json.loads((data / "data.json").read_text(encoding="utf-8"))["clips"]
     # AAC begins with 64 ms of silence that its file takes off again.
     assert clip["soundDelayed"] == pytest.approx(-0.12, abs=0.015)
     assert clip["follow"]["r"] > 0.8 > 0.4 > clip["follow"]["chance"]
+    # The sound itself is where robin says it, and the mouths that are trained on are those of her own speech.
+    moved = np.frombuffer((data / "clip-1" / "sound.wav").read_bytes()[44:], "<i2").astype(np.float32)
+    spoken, reach = robin[1][16000:48000], 4000
+    lag = int(np.correlate(moved[16000 - reach:48000 + reach], spoken).argmax()) - reach
+    assert abs(lag) < 0.015 * video.SAMPLE_RATE
+    with np.load(data / "clip-1" / "frames.npz") as frames:
+        assert np.corrcoef(frames["mouth"][30:200, 0], hearing.hear(hearing.load(), robin[1]).mouth[30:200, 0])[0, 1] > 0.95
 
 
 def test_the_report_needs_no_network(data: Path) -> None:
