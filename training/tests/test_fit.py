@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+import clips
 from viseme_train import checkpoint
 from viseme_train.avatar import fit, material, measure, shape
 from viseme_train.avatar.material import Material
+from viseme_train.avatar.prepare import prepare
 from viseme_train.avatar.settings import FitSettings
 from viseme_train.avatar.video import ClipError
 from viseme_train.compact.train_painter import Hand
@@ -89,6 +92,20 @@ def test_the_loss_is_zero_on_the_target_and_heavier_at_the_mouth() -> None:
     at_mouth[..., 30:34, 30:34] += 0.05
     elsewhere[..., 4:8, 4:8] += 0.05
     assert fit.loss(TOY, at_mouth, wanted, mask, lips) > 2 * fit.loss(TOY, elsewhere, wanted, mask, lips)
+
+
+def test_another_listener_wants_another_preparation(spoiled: Path, data: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    note = copy / "data.json"
+    text = note.read_text(encoding="utf-8")
+    note.write_text(text.replace(json.loads(text)["listener"], "0" * 64), encoding="utf-8")
+    with pytest.raises(ClipError, match="another listener"):
+        fit.fit(copy, tmp_path / "run", TOY)
+    scanned = (copy / "clip-1" / "000.npz").stat().st_mtime_ns
+    prepare([spoiled], copy, clips.SHORT)
+    assert note.read_text(encoding="utf-8") == text
+    assert (copy / "clip-1" / "000.npz").stat().st_mtime_ns == scanned
 
 
 class Truth(torch.nn.Module):

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import clips
+from clips import Speech
 from viseme_train import checkpoint, cli
-from viseme_train.avatar import judge, material, pack, video
+from viseme_train.avatar import hearing, judge, material, pack, video
 
 TERMS = ["--licence", "CC0-1.0", "--person", "Robin", "--use", "tests", "--until", "2030-01-01"]
 
@@ -20,6 +21,7 @@ TERMS = ["--licence", "CC0-1.0", "--person", "Robin", "--use", "tests", "--until
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     shutil.copyfile(clips.PAINTER, folder / "best.pth")
+    shutil.copyfile(hearing.LISTENER, folder / "listener.pth")
     np.savez(folder / "mask.npz", mask=material.load(data).mask)
     (folder / "painter.json").write_text('{"steps": 1, "minutes": 0.1}', encoding="utf-8")
     return folder
@@ -67,3 +69,26 @@ def test_what_doctor_refuses_gets_no_name(data: Path, run: Path, tmp_path: Path,
     assert cli.main(["pack", str(data), str(run), str(out), *TERMS, "--viseme", doctor(tmp_path, 0)]) == cli.BAD_DATA
     assert "--force" in capsys.readouterr().err
     assert not list(out.iterdir())
+
+
+def test_what_is_missing_is_told_before_any_work(spoiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    out = str(tmp_path / "me.avatar")
+    for extra, words in (([], "--viseme"), (["--viseme", doctor(tmp_path, 0), "--device", "tpu"], "tpu")):
+        assert cli.main(["avatar", str(spoiled), out, *TERMS, *extra]) == cli.BAD_DATA
+        assert words in capsys.readouterr().err
+        assert not (tmp_path / "me.work").exists()
+
+
+@pytest.mark.slow
+def test_one_command_does_it_all(robin: Speech, tmp_path: Path) -> None:
+    clip = clips.write(tmp_path / "robin.mp4", *robin)
+    out = tmp_path / "robin3.avatar"
+    command = ["avatar", str(clip), str(out), *TERMS, "--device", "cpu", "--minutes", "0.2", "--viseme"]
+    assert cli.main([*command, doctor(tmp_path, 65)]) == cli.BAD_DATA
+    assert not out.exists()
+    # Everything but the pack is there already.
+    scanned = (tmp_path / "robin3.work" / "data" / "clip-1" / "000.npz").stat().st_mtime_ns
+    assert cli.main([*command, doctor(tmp_path, 0)]) == 0
+    assert (tmp_path / "robin3.work" / "data" / "clip-1" / "000.npz").stat().st_mtime_ns == scanned
+    assert json.loads((out / "avatar.json").read_text(encoding="utf-8"))["provenance"]["figures"]["psnr"] > 10

@@ -47,11 +47,18 @@ def test_good_frames_are_told_from_bad_ones(data: Path) -> None:
     assert (boxes + [width, height] <= clip["size"]).all()
 
 
-def test_late_sound_is_put_right(data: Path) -> None:
+def test_late_sound_is_put_right(data: Path, robin: Speech) -> None:
     (clip,) = json.loads((data / "data.json").read_text(encoding="utf-8"))["clips"]
     # AAC begins with 64 ms of silence that its file takes off again.
     assert clip["soundDelayed"] == pytest.approx(-0.12, abs=0.015)
     assert clip["follow"]["r"] > 0.8 > 0.4 > clip["follow"]["chance"]
+    # The sound itself is where robin says it, and the mouths that are trained on are those of her own speech.
+    moved = np.frombuffer((data / "clip-1" / "sound.wav").read_bytes()[44:], "<i2").astype(np.float32)
+    spoken, reach = robin[1][16000:48000], 4000
+    lag = int(np.correlate(moved[16000 - reach:48000 + reach], spoken).argmax()) - reach
+    assert abs(lag) < 0.015 * video.SAMPLE_RATE
+    with np.load(data / "clip-1" / "frames.npz") as frames:
+        assert np.corrcoef(frames["mouth"][30:200, 0], hearing.hear(hearing.load(), robin[1]).mouth[30:200, 0])[0, 1] > 0.95
 
 
 def test_the_report_needs_no_network(data: Path) -> None:
@@ -138,6 +145,14 @@ def test_a_picture_that_repeats_gives_a_clip_away(data: Path) -> None:
     assert judge.picture_rate(third, every, 25.0) < 12
 
 
+def test_the_light_is_watched() -> None:
+    colour = np.tile(np.array([60.0, 10.0, 12.0]), (200, 1))
+    colour[120:] += (9, 0, 0)
+    (jump,) = judge.light_jumps(colour, np.ones(200, bool), PrepareSettings())
+    assert abs(jump - 120) <= 2
+    assert judge.light_jumps(colour + np.linspace(0, 20, 200)[:, None] * (1, 0, 0), np.ones(200, bool), PrepareSettings(light=12)) == ()
+
+
 def test_cuts_are_found(data: Path) -> None:
     found = scan.load(data / "clip-1")
     assert judge.find_cuts({k: v[:EMPTY.start] for k, v in found.items()}).tolist() in ([], [HAND.start, HAND.stop])
@@ -213,6 +228,11 @@ def test_bright_pictures_come_down() -> None:
         assert black == 0
         assert 225 <= white < brightest <= 255
         assert np.ptp(video.standard_range(levels, transfer)[0, 1].astype(int)) <= 1
+    # A tenth of paper white, by PQ's own formula, is a tenth of a display's light.
+    power = (20.3 / 10000) ** 0.1593017578125
+    tenth = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+    level = video.standard_range(np.full((1, 1, 3), round(tenth * 65535), np.uint16), video.PQ)[0, 0, 0]
+    assert level == pytest.approx(255 * 0.1 ** (1 / 2.4), abs=1.5)
 
 
 def test_sound_and_gaps(tmp_path: Path) -> None:
@@ -221,6 +241,41 @@ def test_sound_and_gaps(tmp_path: Path) -> None:
         sound = clip.sound()
     assert np.abs(sound[:7000]).max() < 0.01
     assert np.abs(sound[8400:16000]).max() > 0.4
+
+
+def test_sound_before_the_picture_is_cut_off(tmp_path: Path) -> None:
+    wave = np.zeros(16000, np.float32)
+    wave[:6400] = 0.5 * np.sin(np.arange(6400) / 5)
+    # The first picture comes after 0.3 s: 0.1 s of the tone are left.
+    path = clips.write(tmp_path / "early.mkv", numbered(25), wave, times=[0.3 + k / 25 for k in range(25)])
+    with Clip(path) as clip:
+        sound = clip.sound()
+    assert np.abs(sound[:1200]).max() > 0.4
+    assert np.abs(sound[2800:8000]).max() < 0.02
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_damaged_files_end_or_are_refused(kind: str, tmp_path: Path) -> None:
+    whole = clips.write(tmp_path / f"whole.{kind}", numbered(30), np.sin(np.arange(19200) / 5).astype(np.float32)).read_bytes()
+    rng = np.random.default_rng(5)
+    damaged = [whole[:n] for n in rng.integers(0, len(whole), 20)]
+    for _ in range(40):
+        data = np.frombuffer(whole, np.uint8).copy()
+        data[rng.integers(0, len(data), 12)] = rng.integers(0, 256, 12)
+        damaged.append(data.tobytes())
+    path, read = tmp_path / f"damaged.{kind}", 0
+    for data in damaged:
+        path.write_bytes(data)
+        try:
+            with Clip(path) as clip:
+                for picture in clip.frames(96, 64):
+                    assert picture.image.shape == (64, 96, 3)
+                    assert picture.number < 2000
+                    read += 1
+                assert np.isfinite(clip.sound()).all()
+        except ClipError:
+            continue
+    assert read > 100
 
 
 def test_what_is_written_comes_back(tmp_path: Path) -> None:

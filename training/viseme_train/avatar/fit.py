@@ -1,12 +1,13 @@
 """Trains a person's painter of the compact family on prepared data: `viseme-train fit DATA RUN`.
 
 The ear stays robin's: from ten seconds its seven numbers carry over to words that were never heard, its code of 128 values is learned by heart.
-RUN has the checkpoint `painter.ckpt`, the averaged weights `painter.pth`, `history.json` and the page `index.html`.
+RUN has the checkpoint `painter.ckpt`, the averaged weights `painter.pth`, the best ones `best.pth`, the listener they belong to, `history.json` and the page `index.html`.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from viseme_train.avatar.settings import Fit, FitSettings
 from viseme_train.avatar.video import ClipError
 from viseme_train.compact.run import Run
 from viseme_train.compact.train_painter import Hand
+
+#: The listener's weights in a run's folder.
+LISTENER = "listener.pth"
 
 
 class Critic(nn.Module):
@@ -125,12 +129,18 @@ def mouths(seen: torch.Tensor, near: torch.Tensor, size: tuple[int, int]) -> tor
 def begin(data: Path, work: Path, s: FitSettings) -> None:
     """A run belongs to one folder of data; another one is refused."""
     note = work / "fit.json"
+    listener = json.loads((data / "data.json").read_text(encoding="utf-8"))["listener"]
+    if checkpoint.sha256(hearing.LISTENER) != listener:
+        raise ClipError(f"{data} was made with another listener. Run `viseme-train prepare` again; it does not look through the clips again.")
     settings = {k: v for k, v in asdict(s).items() if k not in ("minutes", "patience")}
-    wanted = json.loads(json.dumps({"data": checkpoint.sha256(data / "data.json"), "listener": checkpoint.sha256(hearing.LISTENER), "settings": settings}))
+    wanted = json.loads(json.dumps({"data": checkpoint.sha256(data / "data.json"), "listener": listener, "settings": settings}))
     if note.exists() and json.loads(note.read_text(encoding="utf-8")) != wanted:
         raise ClipError(f"{work} was begun with other data, settings or another listener. Give another folder.")
-    if not note.exists() and work.exists() and any(p for p in work.iterdir() if not p.name.startswith("fit.part")):
+    if not note.exists() and work.exists() and any(p for p in work.iterdir() if p.name != LISTENER and ".part" not in p.name):
         raise ClipError(f"{work} is not empty and was not made by `viseme-train fit`. Give another folder.")
+    # The pack gets this one, whatever the package has by then.
+    with checkpoint.replacing(work / LISTENER) as scratch:
+        shutil.copyfile(hearing.LISTENER, scratch)
     checkpoint.save_text(json.dumps(wanted, indent=2) + "\n", note)
 
 

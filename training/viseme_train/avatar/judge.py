@@ -155,7 +155,8 @@ def light_jumps(colour: np.ndarray, found: np.ndarray, settings: PrepareSettings
     smooth = np.stack([ndimage.median_filter(np.interp(n, n[found], colour[found, i]), 5, mode="nearest") for i in range(3)], 1)
     step = FPS // 2
     change = np.abs(smooth[step:] - smooth[:-step]).max(1)
-    return tuple(first + step // 2 + int(change[first:first + length].argmax()) for first, length in runs(change > settings.light))
+    # A jump is seen from all frames up to half a second before it.
+    return tuple(first + (length + step) // 2 for first, length in runs(change > settings.light))
 
 
 def picture_rate(scan: Scan, speaking: np.ndarray, source_rate: float) -> float:
@@ -186,7 +187,7 @@ def judge(scan: Scan, heard: Heard, wave: np.ndarray, source_rate: float, size: 
     speaking = np.convolve(level > max(loud - SPEECH_RANGE, SPEECH_LEAST), np.ones(5), "same") > 0
     noise = float(np.percentile(level, 5)) if count else -100.0
     follow = hearing.agreement(heard.opening, aperture, good)
-    closed = tuple(r for r in runs((aperture < settings.closed) & found) if r[1] >= FPS)
+    closed = tuple(r for r in runs((aperture < settings.closed) & good) if r[1] >= FPS)
     sounding = np.flatnonzero(speaking)
     ends = (sounding[0] / FPS, (count - 1 - sounding[-1]) / FPS) if len(sounding) else (count / FPS, count / FPS)
     rate = picture_rate(scan, speaking, source_rate)

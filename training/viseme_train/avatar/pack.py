@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from viseme_train import checkpoint
-from viseme_train.avatar import hearing, judge, scan, video
+from viseme_train.avatar import judge, scan, video
+from viseme_train.avatar.fit import LISTENER
 from viseme_train.avatar.settings import PrepareSettings
 from viseme_train.avatar.video import FPS, ClipError
 from viseme_train.compact import export
@@ -107,17 +108,23 @@ def template_frames(loop: Loop, hand: Hand, mask: np.ndarray) -> Iterator[np.nda
         yield picture
 
 
-def pack(data: Path, run: Path, out: Path, consent: Consent, program: str | None, force: bool = False) -> str:
-    """Writes the pack under another name, lets `viseme doctor` look at it, and renames it; gives what doctor said."""
+def check_first(out: Path, program: str | None, force: bool) -> None:
+    """What can be told before any work is done."""
     if out.suffix != ".avatar":
         raise ClipError(f"{out}: a pack's name ends with .avatar")
     if out.exists() and not force:
         raise ClipError(f"{out} exists. Give another name, or --force.")
+    if program is None:
+        raise ClipError("`viseme` was not found, and a pack is checked with it before it gets its name. Build it, and give --viseme PATH.")
+
+
+def pack(data: Path, run: Path, out: Path, consent: Consent, program: str | None, force: bool = False) -> str:
+    """Writes the pack under another name, lets `viseme doctor` look at it, and renames it; gives what doctor said."""
+    check_first(out, program, force)
+    assert program
     weights = run / "best.pth"
     if not weights.exists():
         raise ClipError(f"{run} has no best.pth: nothing was trained and measured there. Run `viseme-train fit {data} {run}` first.")
-    if program is None:
-        raise ClipError("`viseme` was not found, and a pack is checked with it before it gets its name. Build it, and give --viseme PATH.")
     scratch = out.with_name(f"{out.stem}.partial-{os.getpid()}.avatar")
     try:
         write(data, run, weights, scratch, consent)
@@ -156,7 +163,7 @@ def write(data: Path, run: Path, weights: Path, folder: Path, consent: Consent) 
     models = run / "pack"
     models.mkdir(exist_ok=True)
     shutil.copyfile(weights, models / "painter.pth")
-    shutil.copyfile(hearing.LISTENER, models / "listener.pth")
+    shutil.copyfile(run / LISTENER, models / "listener.pth")
     written = export.write(Packing(models, folder), np.stack(rois), mask)
     written["provenance"] |= {
         "trainingData": "Clips of the depicted person: " + ", ".join(c["source"].get("sha256", "?") for c in note["clips"] if not c["refused"]),

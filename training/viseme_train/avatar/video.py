@@ -22,6 +22,8 @@ FPS = 25
 SAMPLE_RATE = 16000
 #: A picture that stands longer than this, in seconds, is a gap of the recording.
 LONGEST_STAND = 0.25
+#: A gap of the sound that is filled with silence, in seconds; a longer one is a broken clock.
+LONGEST_GAP = 600
 #: Transfer functions of high dynamic range, by their number in H.273.
 PQ, HLG = 16, 18
 #: FFmpeg's mark of a video track that is the cover of a song.
@@ -110,7 +112,7 @@ class Clip(AbstractContextManager["Clip"]):
         width, height = round(first.width * float(ratio)), first.height
         self.stored = (width, height)
         size = (height, width) if self.turns % 2 else (width, height)
-        rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(FPS)
+        rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(FPS)  # None or 0 where the file does not say
         length = float(self.stream.duration * self.stream.time_base) if self.stream.duration else (self.container.duration or 0) / 1e6
         with open(self.path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -127,14 +129,28 @@ class Clip(AbstractContextManager["Clip"]):
 
     def _decoded(self, time: float | None = None) -> Iterator[Any]:
         """The source's pictures from a little before a time on, or all. What cannot be decoded is left out: times tell the gap."""
-        if time is None:
+        try:
+            if time is None:
+                self._reopen()
+            else:
+                self.container.seek(int(max(0.0, time) / self.stream.time_base), stream=self.stream, backward=True)
+        except av.error.FFmpegError:  # no index: from the beginning
             self._reopen()
-        else:
-            self.container.seek(int(max(0.0, time) / self.stream.time_base), stream=self.stream, backward=True)
-        for packet in self.container.demux(self.stream):
+        yield from self._read(self.stream)
+
+    def _read(self, stream: Any) -> Iterator[Any]:
+        """The frames of a stream. What is damaged is left out; where nothing more can be read the file ends."""
+        packets = self.container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError:
+                return
+            if packet is None:
+                return
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError:
+            except av.error.FFmpegError:
                 continue
 
     def _from(self, time: float) -> Iterator[Any]:
@@ -197,33 +213,30 @@ class Clip(AbstractContextManager["Clip"]):
             return np.zeros(0, np.float32)
         resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
         parts: list[np.ndarray] = []
-        length = 0
+        length = early = 0
 
         def add(samples: np.ndarray) -> None:
             nonlocal length
             parts.append(samples)
             length += len(samples)
 
-        for packet in self.container.demux(track):
+        for frame in self._read(track):
+            if frame.time is not None and np.isfinite(place := (float(frame.time) - self.start) * SAMPLE_RATE):
+                # Clocks of 1/1000 s and the resampler's own delay are no gaps.
+                if not length and place < 0:
+                    early = round(-place)  # sound before the first picture
+                elif length + SAMPLE_RATE // 20 < place < length + LONGEST_GAP * SAMPLE_RATE:
+                    add(np.zeros(round(place) - length, np.float32))
+            frame.pts = None
             try:
-                frames = packet.decode()
-            except av.error.InvalidDataError:
-                continue
-            for frame in frames:
-                if frame.time is not None:
-                    place = round((float(frame.time) - self.start) * SAMPLE_RATE)
-                    # Clocks of 1/1000 s and the resampler's own delay are no gaps.
-                    if place > length + SAMPLE_RATE // 20:
-                        add(np.zeros(place - length, np.float32))
-                    elif place < length and not length:
-                        skipped = -place  # sound before the first picture
-                        frame_samples = np.concatenate([f.to_ndarray().ravel() for f in resampler.resample(frame)] or [np.zeros(0, np.float32)])
-                        if len(frame_samples) > skipped:
-                            add(frame_samples[skipped:])
-                        continue
-                frame.pts = None
-                for made in resampler.resample(frame):
-                    add(made.to_ndarray().ravel())
+                made = resampler.resample(frame)
+            except ValueError:  # another rate or layout than before
+                resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
+                made = resampler.resample(frame)
+            for part in made:
+                samples = part.to_ndarray().ravel()
+                add(samples[early:])
+                early = max(0, early - len(samples))
         for made in resampler.resample(None):
             add(made.to_ndarray().ravel())
         wave = np.concatenate(parts) if parts else np.zeros(0, np.float32)
@@ -245,8 +258,7 @@ def standard_range(rgb: np.ndarray, transfer: int) -> np.ndarray:
     light = np.clip(light, 0, None)
     knee = 0.75
     light = np.where(light > knee, knee + (1 - knee) * (1 - np.exp((knee - light) / (1 - knee))), light)
-    x = np.arange(4096) / 4095
-    curve = np.round(255 * np.where(x < 0.018, 4.5 * x, 1.099 * x ** 0.45 - 0.099)).astype(np.uint8)
+    curve = np.round(255 * (np.arange(4096) / 4095) ** (1 / 2.4)).astype(np.uint8)  # what a display of BT.1886 undoes
     return curve[(light * 4095 + 0.5).astype(np.uint16)][..., ::-1]
 
 
