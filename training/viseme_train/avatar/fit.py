@@ -162,7 +162,7 @@ def fit(data: Path, work: Path, s: FitSettings, device: str = "cpu") -> Figures:
     judge = Judge(m, train, held, s)
     rng = np.random.default_rng([s.seed, run.step])
     mask = torch.from_numpy(m.mask.astype(np.float32) / 255).to(run.device)
-    progress = Progress("fit", s.minutes * 60, run.spent)
+    progress = Progress("fit", s.minutes * 60, run.spent, timed=True)
     part = (m.size[0] // 3 // 16 * 16 + 16, m.size[1] // 3 // 16 * 16 + 16)
     measured = run.spent
     saved = time.time()

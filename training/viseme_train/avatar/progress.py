@@ -22,8 +22,10 @@ def length(seconds: float) -> str:
 class Progress:
     """Counts the work of one stage. What was done before it began, by a run that was stopped, does not count as speed."""
 
-    def __init__(self, stage: str, total: float, done: float = 0, stream: TextIO | None = None) -> None:
+    def __init__(self, stage: str, total: float, done: float = 0, stream: TextIO | None = None, timed: bool = False) -> None:
         self.stage, self.total, self.first, self.done = stage, total, done, done
+        #: The work is counted in seconds: what is left needs no estimate.
+        self.timed = timed
         self.stream = stream or sys.stderr
         self.bar = self.stream.isatty()
         self.began = self.shown = time.monotonic()
@@ -44,7 +46,8 @@ class Progress:
         self.shown = time.monotonic()
         spent, share = self.shown - self.began, min(1.0, self.done / self.total) if self.total else 1.0
         fresh = self.done - self.first
-        left = f", {length(spent / fresh * (self.total - self.done))} left" if fresh > 0 and share < 1 else f", took {length(spent)}" if share == 1 else ""
+        rate = 1.0 if self.timed else spent / fresh if fresh > 0 else 0.0
+        left = f", {length(rate * (self.total - self.done))} left" if fresh > 0 and share < 1 else f", took {length(spent)}" if share == 1 else ""
         text = f"{share * 100:3.0f} %{left}{', ' + note if note else ''}"
         if self.bar:
             filled = round(share * BAR_WIDTH)
