@@ -6,24 +6,16 @@ import VisemeModels
 extension StreamCommand {
     /// Mouth shapes as JSON lines while the words arrive, each as soon as its look-ahead is heard.
     func streamVisemes(_ avatar: Avatar, _ backend: any InferenceBackend) async throws {
-        let target = try output == "-" ? nil : FinishedText(at: URL(filePath: output), overwrite: options.force)
-        do {
+        let url = output == "-" ? nil : URL(filePath: output)
+        try await TextOutput.write(to: url, overwrite: options.force) { write in
             let reader = try await MouthReader(
                 avatar, backend: backend, judge: WeightJudge(), allowUntrained: engine.allowUntrained)
             let source = try await openSource(FFmpeg.viseme)
             var writer = VisemeWriter(.jsonl)
             for try await shape in reader.shapes(for: LiveSpeech(source: source)) {
-                let line = writer.append(shape)
-                if let target { try target.write(line) } else { try Terminal.result(line, end: "") }
+                try write(writer.append(shape))
             }
             for warning in await source.warnings { Terminal.print("note: \(warning)") }
-            if let target {
-                try target.finish()
-                try Terminal.result(target.url.path)
-            }
-        } catch {
-            target?.discard()
-            throw error
         }
     }
 }

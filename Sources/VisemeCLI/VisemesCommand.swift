@@ -42,8 +42,7 @@ struct VisemesCommand: AsyncParsableCommand {
 
     func run() async throws {
         let media = FFmpeg.viseme
-        let target = try output.map { try FinishedText(at: URL(filePath: $0), overwrite: force) }
-        do {
+        try await TextOutput.write(to: output.map { URL(filePath: $0) }, overwrite: force) { write in
             let input = try await AudioInput(audio, media: media)
             defer { input.remove() }
             let reader = try await MouthReader(
@@ -56,27 +55,12 @@ struct VisemesCommand: AsyncParsableCommand {
             var text = ""
             for try await shape in reader.shapes(for: speech) {
                 text += writer.append(shape)
-                if text.utf8.count > 1 << 14 { try Self.write(&text, to: target) }
+                guard text.utf8.count > 1 << 14 else { continue }
+                try write(text)
+                text = ""
             }
-            text += writer.finish()
-            try Self.write(&text, to: target)
+            try write(text + writer.finish())
             for warning in await speech.warnings { Terminal.print("note: \(warning)") }
-            if let target {
-                try target.finish()
-                try Terminal.result(target.url.path)
-            }
-        } catch {
-            target?.discard()
-            throw error
         }
-    }
-
-    private static func write(_ text: inout String, to target: FinishedText?) throws {
-        if let target {
-            try target.write(text)
-        } else {
-            try Terminal.result(text, end: "")
-        }
-        text = ""
     }
 }

@@ -84,9 +84,7 @@ extension ONNXBackend: GraphLoader {
     ) async throws -> [any LoadedGraph] {
         // OpenVINO and CUDA would run a session's lanes one after the other.
         guard library.provider == .cpu else {
-            return try await concurrently(count) {
-                try await graph(model, name: name, threads: threads, optimised: true)
-            }
+            return try await graphEachLane(count, of: model, name: name, threads: threads)
         }
         let first = try ONNXSession(model, name: name, library: library, threads: threads, takesParts: true)
         return [first] + (1..<max(1, count)).map { _ in first.lane() }

@@ -16,7 +16,7 @@ extension CommandLineTests {
         private func parameters(lines text: String) throws -> [[Double]] {
             try text.split(separator: "\n").map { line in
                 let object = try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
-                return try VisemeWriter.parameters.map { try #require(object[$0] as? Double) }
+                return try MouthShape.parameterNames.map { try #require(object[$0] as? Double) }
             }
         }
 

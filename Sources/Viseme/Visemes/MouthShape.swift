@@ -20,7 +20,7 @@ public struct MouthShape: Sendable, Equatable, Codable {
     public var phones: [Float]
 
     /// Values of an articulator's output: seven parameters, then the phones.
-    package static let valueCount = 7 + Phone.allCases.count
+    package static let valueCount = parameterNames.count + Phone.allCases.count
 
     /// Takes the values of an articulator's output.
     ///
@@ -44,6 +44,11 @@ public struct MouthShape: Sendable, Equatable, Codable {
         (self.jaw, self.width, self.rounding, self.closure) = (jaw, width, rounding, closure)
         (self.tuck, self.teeth, self.tongue, self.phones) = (tuck, teeth, tongue, phones)
     }
+
+    /// Names of the parameters.
+    public static let parameterNames = ["jaw", "width", "rounding", "closure", "tuck", "teeth", "tongue"]
+    /// The parameters in the order of their names.
+    public var parameters: [Float] { [jaw, width, rounding, closure, tuck, teeth, tongue] }
 
     /// A mouth at rest.
     public static let rest = MouthShape()

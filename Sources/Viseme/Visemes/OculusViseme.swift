@@ -63,8 +63,10 @@ public enum OculusViseme: String, Sendable, Codable, CaseIterable {
     }
 
     /// The viseme of which a shape has most.
-    public init(of shape: MouthShape) {
-        let weights = Self.weights(of: shape)
+    public init(of shape: MouthShape) { self.init(most: Self.weights(of: shape)) }
+
+    /// The viseme with the largest of these weights.
+    init(most weights: [Float]) {
         self = zip(weights, Self.allCases).max { $0.0 < $1.0 }?.1 ?? .sil
     }
 }

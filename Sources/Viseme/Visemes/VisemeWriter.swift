@@ -10,8 +10,6 @@
 public struct VisemeWriter: Sendable {
     /// The rates that samples may have; the frames have 25.
     public static let rates = 25...120
-    /// Names of the parameters, in the order in which they are written.
-    public static let parameters = ["jaw", "width", "rounding", "closure", "tuck", "teeth", "tongue"]
 
     private let format: VisemeFormat
     private let rate: Int
@@ -84,7 +82,7 @@ public struct VisemeWriter: Sendable {
         case .json:
             return
                 "{\"format\":\"viseme\",\"version\":1,\"sound\":\(Self.quoted(soundFile)),\"rate\":\(rate),\"columns\":"
-                + "\(Self.list(["time"] + Self.parameters + ["viseme"])),\"samples\":["
+                + "\(Self.list(["time"] + MouthShape.parameterNames + ["viseme"])),\"samples\":["
         case .arkit:
             return "{\"format\":\"arkit\",\"sound\":\(Self.quoted(soundFile)),\"rate\":\(rate),\"names\":"
                 + "\(Self.list(BlendShapes.names)),\"frames\":["
@@ -97,15 +95,13 @@ public struct VisemeWriter: Sendable {
     }
 
     private func header(_ separator: String) -> String {
-        (["time"] + Self.parameters + ["viseme"]).joined(separator: separator) + "\n"
+        (["time"] + MouthShape.parameterNames + ["viseme"]).joined(separator: separator) + "\n"
     }
 
     private mutating func line(_ shape: MouthShape) -> String {
         defer { samples += 1 }
         let time = Self.number((Double(samples) + 0.5) / Double(rate))
-        let values = [
-            shape.jaw, shape.width, shape.rounding, shape.closure, shape.tuck, shape.teeth, shape.tongue,
-        ].map { Self.number(Double($0)) }
+        let values = shape.parameters.map { Self.number(Double($0)) }
         let comma = samples == 0 ? "\n" : ",\n"
         switch format {
         case .json:
@@ -165,12 +161,11 @@ public struct VisemeWriter: Sendable {
     public static func object(_ shape: MouthShape, time: Double) -> String { object(shape, time: number(time)) }
 
     private static func object(_ shape: MouthShape, time: String) -> String {
-        let values = [
-            shape.jaw, shape.width, shape.rounding, shape.closure, shape.tuck, shape.teeth, shape.tongue,
-        ]
-        let named = zip(parameters, values).map { "\"\($0)\":\(number(Double($1)))" }.joined(separator: ",")
-        return "{\"time\":\(time),\(named),\"viseme\":\"\(OculusViseme(of: shape).rawValue)\","
-            + "\"visemes\":\(array(OculusViseme.weights(of: shape)))}"
+        let weights = OculusViseme.weights(of: shape)
+        let named = zip(MouthShape.parameterNames, shape.parameters).map { "\"\($0)\":\(number(Double($1)))" }.joined(
+            separator: ",")
+        return "{\"time\":\(time),\(named),\"viseme\":\"\(OculusViseme(most: weights).rawValue)\","
+            + "\"visemes\":\(array(weights))}"
     }
 
     /// At most four decimals.
@@ -206,32 +201,38 @@ public struct VisemeWriter: Sendable {
     private static func list(_ names: [String]) -> String { "[\(names.map(quoted).joined(separator: ","))]" }
 
     private static func quoted(_ text: String) -> String {
-        var out = "\""
-        for scalar in text.unicodeScalars {
+        let inside = replacing(text) { scalar in
             switch scalar {
-            case "\"": out += "\\\""
-            case "\\": out += "\\\\"
+            case "\"": return "\\\""
+            case "\\": return "\\\\"
             case let control where control.value < 0x20:
                 let hex = String(control.value, radix: 16)
-                out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: out.unicodeScalars.append(scalar)
+                return "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            default: return nil
             }
         }
-        return out + "\""
+        return "\"\(inside)\""
     }
 
     private static func escaped(_ text: String) -> String {
-        var out = ""
-        for scalar in text.unicodeScalars {
+        replacing(text) { scalar in
             switch scalar {
-            case "&": out += "&amp;"
-            case "<": out += "&lt;"
-            case ">": out += "&gt;"
+            case "&": "&amp;"
+            case "<": "&lt;"
+            case ">": "&gt;"
             // XML 1.0 has no other control characters, not even escaped.
-            case let control where control.value < 0x20 && !"\t\n\r".unicodeScalars.contains(control): out += "\u{FFFD}"
-            default: out.unicodeScalars.append(scalar)
+            case let control where control.value < 0x20 && !"\t\n\r".unicodeScalars.contains(control): "\u{FFFD}"
+            default: nil
             }
         }
-        return out
+    }
+
+    /// The text with what `escape` says in place of the characters for which it says something.
+    private static func replacing(_ text: String, _ escape: (Unicode.Scalar) -> String?) -> String {
+        var out = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            if let escape = escape(scalar) { out += escape.unicodeScalars } else { out.append(scalar) }
+        }
+        return String(out)
     }
 }

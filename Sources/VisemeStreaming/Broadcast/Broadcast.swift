@@ -11,8 +11,7 @@ actor Broadcast {
     /// The number of the unit at which the encoder's sound began.
     private var soundStart = 0
     private var splice = SplicePlan()
-    private var shown: (any Picture)?
-    private var shownTemplate: Int?
+    private var present = PresentPicture()
     private var viewers = Readers<EncodedUnit>()
     /// Viewers that need a key frame first.
     private var waiting: Set<Int> = []
@@ -57,10 +56,7 @@ actor Broadcast {
     /// - Returns: The number of viewers that fell behind and were disconnected.
     func give(_ unit: LiveUnit) async throws -> Int {
         units = unit.index + 1
-        let picture = unit.frame?.picture
-        if unit.frame != nil || unit.templatePosition != nil {
-            (shown, shownTemplate) = (picture, unit.templatePosition)
-        }
+        _ = present.take(unit)
         guard viewers.count > 0 else {
             encoder = nil
             return 0
@@ -74,7 +70,7 @@ actor Broadcast {
         }
         let loop = avatar.idleLoop
         let what: SplicePlan.Shown =
-            if let position = unit.templatePosition { .template(position) } else { picture == nil ? .same : .drawn }
+            if let position = unit.templatePosition { .template(position) } else { unit.frame == nil ? .same : .drawn }
         let starting = waiting
         let step = splice.step(what, needsKey: !starting.isEmpty) { position in
             (loop?.picture(at: position) != nil, loop?.isStart(position) ?? false)
@@ -84,10 +80,12 @@ actor Broadcast {
         case .shared(let position):
             guard let shared = loop?.picture(at: position) else { return 0 }
             encoded = shared
-        case .encode(let isKey): encoded = try await encoder.picture(try await wanted(), isKey: isKey)
+        case .encode(let isKey):
+            encoded = try await encoder.picture(try await present.picture(of: avatar.engine), isKey: isKey)
         case .repeated(let isKey):
             // A key frame needs the picture itself: the encoder may never have seen it.
-            encoded = try await encoder.picture(isKey ? try await wanted() : nil, isKey: isKey)
+            encoded = try await encoder.picture(
+                isKey ? try await present.picture(of: avatar.engine) : nil, isKey: isKey)
         }
         let sound = try await encoder.sound(unit.sound)
         // A viewer that came meanwhile waits for the next key frame.
@@ -102,16 +100,10 @@ actor Broadcast {
         isEnded = true
         defer {
             viewers.finish()
-            (encoder, shown) = (nil, nil)
+            (encoder, present) = (nil, PresentPicture())
         }
         guard isComplete, viewers.count > 0, let encoder else { return }
         _ = send(EncodedUnit(index: units, picture: nil, sound: place(try await encoder.finishSound())))
-    }
-
-    /// The present picture.
-    private func wanted() async throws -> any Picture {
-        if let shown { return shown }
-        return try await avatar.engine.templateFrame(at: shownTemplate ?? 0).picture
     }
 
     private func place(_ sound: [EncodedUnit.Sound]) -> [EncodedUnit.Sound] {

@@ -50,8 +50,7 @@ actor UnitFeed {
     private var converter: PlaneConverter?
     private var readers = Readers<UnitRecord>()
     private var progress: [Int: Progress] = [:]
-    private var shown: (any Picture)?
-    private var shownPosition: Int?
+    private var present = PresentPicture()
     private var isEnded = false
 
     /// Makes a feed without readers.
@@ -107,8 +106,7 @@ actor UnitFeed {
     ///
     /// - Returns: The number of readers that fell behind and were disconnected.
     func give(_ unit: LiveUnit, name: String, ends: [End], state: UnitHeader.State) async throws -> Int {
-        let hasNew = unit.frame != nil || unit.templatePosition != nil
-        if hasNew { (shown, shownPosition) = (unit.frame?.picture, unit.templatePosition) }
+        let hasNew = present.take(unit)
         guard readers.count > 0, let converter else { return 0 }
         var header = header(number: unit.index, epoch: unit.epoch, state: state)
         var lost = mark(ends, header)
@@ -118,11 +116,13 @@ actor UnitFeed {
             if utterance.isFirst { header.flags.insert(.first) }
             if utterance.isLast { header.flags.insert(.last) }
         }
-        let template = shown == nil ? shownPosition.map { avatar.engine.avatar.templateIndex(ofFrame: $0) } : nil
+        let template =
+            present.drawn == nil
+            ? present.templatePosition.map { avatar.engine.avatar.templateIndex(ofFrame: $0) } : nil
         let reading = progress
         // Otherwise every reader has the picture.
         let isNeeded = reading.values.contains { $0.needs(template, isNew: hasNew) }
-        let planes = isNeeded ? try await converter.planes(of: try await wanted()) : Data()
+        let planes = isNeeded ? try await converter.planes(of: try await present.picture(of: avatar.engine)) : Data()
         let sound = Self.s16le(unit.sound)
         header.soundBytes = UInt32(sound.count)
         for (number, reader) in reading {
@@ -152,7 +152,7 @@ actor UnitFeed {
         header.flags = .mark
         readers.send(UnitRecord(header: header))
         readers.finish()
-        (progress, converter, shown) = ([:], nil, nil)
+        (progress, converter, present) = ([:], nil, PresentPicture())
     }
 
     private func header(number: Int, epoch: Int, state: UnitHeader.State) -> UnitHeader {
@@ -176,12 +176,6 @@ actor UnitFeed {
             header.position = UInt64(end.position)
             return lost + readers.send(UnitRecord(header: header))
         }
-    }
-
-    /// The present picture.
-    private func wanted() async throws -> any Picture {
-        if let shown { return shown }
-        return try await avatar.engine.templateFrame(at: shownPosition ?? 0).picture
     }
 
     /// Samples −1…1 as 16-bit integers; the largest one is 32767.

@@ -18,12 +18,12 @@ import torch
 import shards
 from viseme_train import checkpoint, config, corpus, metrics
 from viseme_train import mouth as mouth_model
-from viseme_train.compact import export, front_end
+from viseme_train.compact import export
+from viseme_train.compact.networks import limited
 from viseme_train.compact.settings import CompactConfig
 from viseme_train.compact.train_listener import Ear, opening
 from viseme_train.human import Recording
 from viseme_train.phonemes import BILABIALS, CANONICAL, INDEX
-from viseme_train.reference import frame_count
 
 #: A mouth that opens less than this share of the 95th percentile is shut.
 SHUT = 0.12
@@ -32,16 +32,9 @@ CLOSED = 2.0
 OPEN_VOWELS = frozenset(INDEX[name] for name in ("aa", "ae", "ah", "ao", "eh", "ey", "oo", "ih", "er"))
 
 
-@torch.inference_mode()
 def mouth(ear: Ear, wave: np.ndarray) -> np.ndarray:
     """What the pack's networks say of every frame, [frames, 7]."""
-    rows = ear.encoder(torch.from_numpy(front_end.windows(front_end.mel(wave)))).numpy()
-    count = frame_count(len(wave))
-    padded = np.zeros((count + front_end.ROWS - 1, rows.shape[1]), np.float32)
-    have = rows[:len(padded) - front_end.BEFORE]
-    padded[front_end.BEFORE:front_end.BEFORE + len(have)] = have
-    said = ear.listener.mouth(ear.listener.sequence(torch.from_numpy(padded)[None]))[0].T.numpy()
-    return np.clip(said, [0, -1, 0, 0, 0, 0, 0], 1)
+    return limited(ear.hear(wave)[2]).numpy()
 
 
 def gap(track: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from viseme_train.avatar.run_page import write_page
 from viseme_train.avatar.settings import Fit, FitSettings
 from viseme_train.avatar.video import ClipError
 from viseme_train.compact.run import Run
-from viseme_train.compact.train_painter import Hand
+from viseme_train.compact.train_painter import Hand, coarse, edges
 
 #: The listener's weights in a run's folder.
 LISTENER = "listener.pth"
@@ -64,9 +64,7 @@ def loss(s: FitSettings, seen: torch.Tensor, wanted: torch.Tensor, mask: torch.T
     weight = weight / weight.mean()
     error = (seen - wanted).contiguous()
     value = (error.abs() * weight).mean()
-    across, down = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
-    value = value + s.edges * ((across.abs() * weight[..., 1:]).mean() + (down.abs() * weight[..., 1:, :]).mean())
-    value = value + s.coarse * F.avg_pool2d(error * weight.sqrt(), 8).abs().mean()
+    value = value + s.edges * edges(error, weight) + s.coarse * coarse(error, weight)
     return value + s.structure * structure(seen, wanted, weight)
 
 

@@ -10,7 +10,6 @@ import torch
 
 from viseme_train import checkpoint
 from viseme_train.avatar.settings import PrepareSettings
-from viseme_train.compact import front_end
 from viseme_train.compact.train_listener import Ear, opening
 from viseme_train.reference import SAMPLES_PER_FRAME, frame_count
 
@@ -54,18 +53,10 @@ def load(path: Path = LISTENER) -> Ear:
 
 def hear(ear: Ear, wave: np.ndarray) -> Heard:
     """Listens to a whole sound."""
-    frames = frame_count(len(wave))
-    with torch.inference_mode():
-        rows = torch.cat([ear.encoder(part) for part in torch.from_numpy(front_end.windows(front_end.mel(wave))).split(512)])
-        # As in a render: rows outside of the speech are zeros.
-        padded = torch.zeros(1, frames + front_end.ROWS - 1, rows.shape[1])
-        count = min(len(rows), padded.shape[1] - front_end.BEFORE)
-        padded[0, front_end.BEFORE:front_end.BEFORE + count] = rows[:count]
-        code = ear.listener.sequence(padded)
-        mouth = ear.listener.mouth(code)[0].T
-        own = torch.zeros(frames, rows.shape[1])
-        own[:min(frames, len(rows))] = rows[:frames]
-    return Heard(own.numpy(), code[0].T.contiguous().numpy(), mouth.numpy().copy(), opening(mouth).numpy())
+    rows, code, mouth = ear.hear(wave)
+    own = torch.zeros(len(code), rows.shape[1])
+    own[:min(len(code), len(rows))] = rows[:len(code)]
+    return Heard(own.numpy(), code.contiguous().numpy(), mouth.numpy().copy(), opening(mouth).numpy())
 
 
 def loudness(wave: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from viseme_train.avatar import material, scan, shape
 from viseme_train.avatar.face import VARIATIONS, Models, square_around
 from viseme_train.avatar.material import Material
 from viseme_train.avatar.settings import FitSettings
+from viseme_train.compact import export
 
 LAGS = range(-3, 4)
 #: Frames at most that a measurement draws, and columns of the grid.
@@ -115,14 +116,12 @@ class Judge:
     def draw(self, painter: nn.Module, mouth: np.ndarray) -> list[np.ndarray]:
         """What is seen of every held-out frame with these mouths [n, 7]."""
         device = next(painter.parameters()).device
-        share = (self.m.mask.astype(np.float32) / 255)[..., None]
         out = []
         for (given, _), numbers in zip(self.pairs, mouth):
-            both = np.concatenate([given, given * (self.m.mask == 0)[..., None]], 2).astype(np.float32) / 255
-            image = torch.from_numpy(both).permute(2, 0, 1)[None].to(device)
+            image = torch.from_numpy(export.image_input(given, self.m.mask))[None].to(device)
             with torch.inference_mode():
-                drawn = painter(image, torch.from_numpy(numbers)[None].to(device))[0].permute(1, 2, 0).float().cpu().numpy()
-            out.append(np.round(np.clip(given + (drawn * 255 - given) * share, 0, 255)).astype(np.uint8))
+                drawn = painter(image, torch.from_numpy(numbers)[None].to(device))[0].float().cpu().numpy()
+            out.append(export.blend(given, drawn, self.m.mask))
         return out
 
     def measure(self, painter: nn.Module) -> tuple[Figures, np.ndarray]:

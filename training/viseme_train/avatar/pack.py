@@ -95,7 +95,6 @@ def find_loop(data: Path) -> Loop:
 def template_frames(loop: Loop, hand: Hand, mask: np.ndarray) -> Iterator[np.ndarray]:
     """The loop's frames; where the mouth is open anywhere, all are drawn with a closed one, so that nothing switches."""
     height, width = mask.shape
-    share = (mask.astype(np.float32) / 255)[..., None]
     mouth = torch.tensor([CLOSED])
     for k, image in scan.frames(loop.folder, range(loop.first, loop.first + loop.count).__contains__):
         picture = image.copy()
@@ -103,8 +102,8 @@ def template_frames(loop: Loop, hand: Hand, mask: np.ndarray) -> Iterator[np.nda
             x, y = (int(v) for v in loop.boxes[k - loop.first])
             roi = picture[y:y + height, x:x + width]
             with torch.inference_mode():
-                drawn = hand(torch.from_numpy(export.image_input(roi, mask))[None], mouth)[0].permute(1, 2, 0).numpy() * 255
-            picture[y:y + height, x:x + width] = np.round(np.clip(roi + (drawn - roi) * share, 0, 255)).astype(np.uint8)
+                drawn = hand(torch.from_numpy(export.image_input(roi, mask))[None], mouth)[0].numpy()
+            picture[y:y + height, x:x + width] = export.blend(roi, drawn, mask)
         yield picture
 
 

@@ -52,6 +52,12 @@ def image_input(roi: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(both.transpose(2, 0, 1)).astype(np.float32) / 255
 
 
+def blend(roi: np.ndarray, drawn: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """What is seen: the drawing [3, H, W], 0 … 1, over the roi [H, W, 3] by the mask."""
+    share = (mask.astype(np.float32) / 255)[..., None]
+    return np.round(np.clip(roi + (drawn.transpose(1, 2, 0) * 255 - roi) * share, 0, 255)).astype(np.uint8)
+
+
 def write(settings: Place, template: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
     """Writes models, mask and golden tensors into the pack, all or nothing; gives `models`, `golden` and so on of its manifest.
 

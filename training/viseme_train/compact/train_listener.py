@@ -1,6 +1,6 @@
 """Trains audio encoder and listener together: from speech to the mouth of every frame.
 
-    python -m viseme_train.compact.train_listener --config recipes/robin/compact.toml
+    python -m viseme_train.compact.train_listener --config recipes/robin/robin.toml
 
 The encoder reads each column once over a piece of speech, the listener says the seven mouth parameters of every frame of it. A
 linear layer tells the phones around each frame from the same code. Resumes from `<work>/listener.ckpt`.
@@ -21,6 +21,7 @@ from viseme_train.compact.networks import CODE, Articulator, AudioEncoder, Liste
 from viseme_train.compact.run import Run, command
 from viseme_train.compact.settings import CompactConfig, ListenerSettings
 from viseme_train.phonemes import CANONICAL
+from viseme_train.reference import frame_count
 
 #: The phones of these frames beside its own.
 OFFSETS = (-2, 0, 2)
@@ -39,6 +40,18 @@ class Ear(nn.Module):
         """The networks behind the encoder as one that is shipped: mouth and the phones of the frame itself."""
         count = len(CANONICAL)
         return Articulator(self.listener, self.phones, OFFSETS.index(0) * count, count).eval()
+
+    @torch.inference_mode()
+    def hear(self, wave: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """A whole sound, as a render hears it: feature rows (rows, 96), code (frames, 128) and mouth (frames, 7); not limited to its ranges."""
+        windows = torch.from_numpy(front_end.windows(front_end.mel(wave)))
+        rows = torch.cat([self.encoder(part) for part in windows.split(512)])
+        # Rows outside of the speech are zeros.
+        padded = torch.zeros(1, frame_count(len(wave)) + front_end.ROWS - 1, rows.shape[1])
+        count = min(len(rows), padded.shape[1] - front_end.BEFORE)
+        padded[0, front_end.BEFORE:front_end.BEFORE + count] = rows[:count]
+        code = self.listener.sequence(padded)
+        return rows, code[0].T, self.listener.mouth(code)[0].T
 
     def forward(self, mel: torch.Tensor, real: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mels (B, 80, 4·R + 4) and which rows lie in the speech (B, R) → mouth (B, R − 31, 7), phone logits."""

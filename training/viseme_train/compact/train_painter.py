@@ -1,6 +1,6 @@
 """Trains the painter: from a template picture and the mouth's parameters to the picture of that mouth.
 
-    python -m viseme_train.compact.train_painter --config recipes/robin/compact.toml
+    python -m viseme_train.compact.train_painter --config recipes/robin/robin.toml
 
 It knows nothing of sound: the listener says the parameters, so pictures can be drawn without end and every one of them has its truth.
 Data of `<work>/pictures`: `template.npy` [poses, H, W, 3] as decoded, `mask.npy` [H, W], and chunks `NNN.npy` [n, H, W, 3] with
@@ -70,6 +70,17 @@ class Pictures:
         return planes(image), planes(target), torch.from_numpy(mouth), torch.from_numpy(mask.astype(np.float32) / 255)
 
 
+def edges(error: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference of neighbouring errors, across and down."""
+    across, down = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
+    return (across.abs() * weight[..., 1:]).mean() + (down.abs() * weight[..., 1:, :]).mean()
+
+
+def coarse(error: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Mean absolute error of means of 8×8 pixels."""
+    return F.avg_pool2d(error * weight.sqrt(), 8).abs().mean()
+
+
 def loss(drawn: torch.Tensor, target: torch.Tensor, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """What is seen, against what should be: absolute and squared errors, edges, and means of 8×8 pixels; up to nine times heavier where
     either differs from the template.
@@ -83,10 +94,7 @@ def loss(drawn: torch.Tensor, target: torch.Tensor, image: torch.Tensor, mask: t
     weight = (mask > 0) * (1 + 8 * near)
     error = seen - wanted
     flat = (error.abs() * weight).mean() + 4 * (error.pow(2) * weight).mean()
-    across, down = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
-    edges = (across.abs() * weight[..., 1:]).mean() + (down.abs() * weight[..., 1:, :]).mean()
-    coarse = F.avg_pool2d(error * weight.sqrt(), 8).abs().mean()
-    return flat + 1.6 * edges + 2 * coarse, error.detach().pow(2).mean()
+    return flat + 1.6 * edges(error, weight) + 2 * coarse(error, weight), error.detach().pow(2).mean()
 
 
 def train(settings: CompactConfig, minutes: float) -> None:

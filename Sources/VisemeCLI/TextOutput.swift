@@ -1,9 +1,30 @@
 import Foundation
 import Viseme
 
-/// A text file that has its name only when it is whole.
-struct FinishedText {
-    let url: URL
+/// Where a command's text goes: standard output, or a file that has its name only when the text is whole.
+enum TextOutput {
+    /// Runs `body` with what writes the next piece; then the file gets its name, which is printed.
+    ///
+    /// - Parameter url: The file; nil for standard output.
+    /// - Throws: `.cannotCreate`, `.cannotWrite`, and what `body` throws. Nothing is left of the file then.
+    static func write(
+        to url: URL?, overwrite: Bool, _ body: ((String) throws -> Void) async throws -> Void
+    ) async throws {
+        guard let url else { return try await body { try Terminal.result($0, end: "") } }
+        let file = try FinishedText(at: url, overwrite: overwrite)
+        do {
+            try await body(file.write)
+            try file.finish()
+        } catch {
+            file.discard()
+            throw error
+        }
+        try Terminal.result(url.path)
+    }
+}
+
+private struct FinishedText {
+    private let url: URL
     private let partial: URL
     private let handle: FileHandle
 
