@@ -98,7 +98,7 @@ extension CommandLineTests {
                 let cases: [([String], String, String)] = [
                     (["a.mp4", "c.mp4", "d.mov"], "speech.wav", "100:170 are missing"),
                     (["b.mkv", "c.mp4", "d.mov"], "speech.wav", "0:100 are missing"),
-                    (["a.mp4", "b.mkv", "c.mp4"], "speech.wav", "the sound 'speech.wav' has 250"),
+                    (["a.mp4", "b.mkv", "c.mp4"], "speech.wav", "has 250"),
                     (Self.names + ["b.mkv"], "speech.wav", "in another segment"),
                     (Self.names, "longer.wav", "has 300"),
                     (["a.mp4", "b.mkv", "c.mp4", "other-crf.mp4"], "speech.wav", "other settings"),
