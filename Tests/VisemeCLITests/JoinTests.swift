@@ -107,7 +107,10 @@ extension CommandLineTests {
                         ["a.mp4", "b.mkv", "c.mp4", "other-sound.mp4"], "speech.wav",
                         "another avatar or of another sound"
                     ),
-                    (["a.mp4", "cut.mkv", "c.mp4", "d.mov"], "speech.wav", "'cut.mkv'|100:170|missing"),
+                    (
+                        ["a.mp4", "cut.mkv", "c.mp4", "d.mov"], "speech.wav",
+                        "cut.mkv' is not whole|100:170 are missing"
+                    ),
                     (["whole.mp4"], "speech.wav", "does not say which frames"),
                     (["text.mp4"], "speech.wav", "not a media file"),
                     (["nothing.mp4"], "speech.wav", "does not exist"),
