@@ -39,7 +39,7 @@ def babble(seconds: float, *, seed: int = 1, rate: int = RATE) -> bytes:
 class LiveTestCase(unittest.IsolatedAsyncioTestCase):
     """Every test has a session of one server; without the program the tests are skipped, and say so."""
 
-    options: ClassVar[tuple[str, ...]] = ()
+    binary: ClassVar[Path]
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -49,5 +49,5 @@ class LiveTestCase(unittest.IsolatedAsyncioTestCase):
             raise unittest.SkipTest(str(error)) from None
 
     async def asyncSetUp(self) -> None:
-        self.viseme = await Viseme.local(binary=self.binary, avatars=AVATARS, options=self.options)
+        self.viseme = await Viseme.local(binary=self.binary, avatars=AVATARS)
         self.addAsyncCleanup(self.viseme.close)

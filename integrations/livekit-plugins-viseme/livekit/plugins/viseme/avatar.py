@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from livekit import rtc
+import livekit.rtc as rtc
 from livekit.agents import AgentSession
 from livekit.agents.voice.avatar import AvatarOptions, AvatarRunner, QueueAudioOutput
 from livekit.agents.voice.avatar import AvatarSession as BaseAvatarSession
@@ -31,6 +31,8 @@ class AvatarSession(BaseAvatarSession[str]):
     The agent's own participant publishes the avatar's picture and voice. When the engine fails, one error is logged, and the
     agent keeps its voice; an engine that is there again is used by the next reply.
     """
+
+    _room: rtc.Room | None  # the base class sets it
 
     def __init__(
         self,

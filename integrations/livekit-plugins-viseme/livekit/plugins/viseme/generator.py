@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from livekit import rtc
+import livekit.rtc as rtc
 from livekit.agents.voice.avatar import AudioSegmentEnd, VideoGenerator
 from viseme_client import Face, Saying, Unit
 
