@@ -21,7 +21,7 @@ fi
 .deps/integrations/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation \
     -e integrations/viseme-client -e integrations/livekit-plugins-viseme -e integrations/pipecat-viseme
 
-export VISEME_BINARY=$binary PYTHONPATH=$PWD/Tests/Page
+export LOGURU_LEVEL=${LOGURU_LEVEL:-ERROR} VISEME_BINARY=$binary PYTHONPATH=$PWD/Tests/Page
 export VISEME_ONNXRUNTIME=${VISEME_ONNXRUNTIME:-$(ls "$PWD"/.deps/onnxruntime/lib/libonnxruntime.* 2>/dev/null | head -n 1)}
 if [ "${3:-}" = slow ]; then
     export VISEME_SEGMENTS=1000 VISEME_CALL_MINUTES=10

@@ -39,6 +39,7 @@ def babble(seconds: float, seed: int) -> np.ndarray:
 
 class RunnerTests(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self) -> None:
+        asyncio.get_running_loop().set_debug(False)  # unittest's default costs half of the processor
         try:
             binary = find_binary()
         except VisemeError as error:

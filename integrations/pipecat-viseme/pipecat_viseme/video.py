@@ -227,7 +227,7 @@ class VisemeVideoService(AIService):
         if not speech or speech.saying.is_interrupted:
             return
         if unit.speech:
-            if not speech.is_voiced:
+            if unit.is_new and not speech.is_voiced:
                 speech.is_voiced = True
                 await self.stop_ttfb_metrics()
             await self.push_frame(TTSAudioRawFrame(unit.speech, unit.rate, unit.channels, context_id=speech.context))

@@ -21,6 +21,7 @@ from .call import ROOT, Call, Seen, delay, loudness
 
 SLACK = 1 if os.environ.get("VISEME_STRICT_TIMES") else 3
 FRAME = 0.04
+MINUTES = float(os.environ.get("VISEME_CALL_MINUTES", "0"))
 
 
 def recording(name: str = "hello") -> tuple[bytes, int]:
@@ -34,6 +35,7 @@ def measured(what: str, value: float, unit: str = "ms") -> None:
 
 class BrowserTests(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self) -> None:
+        asyncio.get_running_loop().set_debug(False)  # unittest's default costs half of the processor
         if not chromium.find():
             self.skipTest("no Chromium")
         try:
@@ -84,7 +86,33 @@ class BrowserTests(unittest.IsolatedAsyncioTestCase):
         self.assertLess(abs(rate_seen - 25), 2 * SLACK)
         self.assertEqual(call.errors, [])
 
-    def offset(self, call: Call, seen: Seen) -> float:
+    @unittest.skipUnless(MINUTES, "minutes of a call: VISEME_CALL_MINUTES=10")
+    async def test_picture_and_sound_stay_together(self) -> None:
+        call = await self.call()
+        await asyncio.sleep(4)
+        samples, rate = recording("ferry")
+        offsets: list[float] = []
+        end = time.monotonic() + 60 * MINUTES
+        while time.monotonic() < end:
+            await call.seen()
+            call.tap.pictures.clear()
+            call.tap.sounds.clear()
+            context = f"turn {len(offsets)}"
+            await call.say(samples, rate, context)
+            await call.until_said(context)
+            await asyncio.sleep(1.5)
+            offsets.append(self.offset(call, await call.seen(), quietly=True))
+            await asyncio.sleep(3)
+        minutes = np.linspace(0, MINUTES, len(offsets))
+        drift = float(np.polyfit(minutes, offsets, 1)[0]) if len(offsets) > 2 else 0.0
+        measured(f"picture behind sound, median of {len(offsets)} utterances in {MINUTES:.0f} minutes", 1000 * float(np.median(offsets)))
+        measured("picture behind sound, least", 1000 * min(offsets))
+        measured("picture behind sound, most", 1000 * max(offsets))
+        measured("its drift a minute", 1000 * drift)
+        self.assertLess(float(np.quantile(np.abs(offsets), 0.9)), FRAME * SLACK)
+        self.assertLess(abs(drift) * MINUTES, FRAME * SLACK)
+
+    def offset(self, call: Call, seen: Seen, *, quietly: bool = False) -> float:
         """By how much the picture follows the sound, in seconds."""
         begin, end = call.tap.sounds[0][1], call.tap.sounds[-1][1]
         sent = np.array([picture for picture in call.tap.pictures if begin - 1 < picture[0] < end + 0.5])
@@ -93,9 +121,10 @@ class BrowserTests(unittest.IsolatedAsyncioTestCase):
         heard, certain = delay(sound_at, sound, seen.sounds[:, 0], seen.sounds[:, 1], (-0.1, 1.5))
         self.assertGreater(sure, 0.7, "the pictures are those that were sent")
         self.assertGreater(certain, 0.7, "the sound is what was sent")
-        measured("picture through the call", 1000 * picture)
-        measured("sound through the call", 1000 * heard)
-        measured("picture behind sound", 1000 * (picture - heard))
+        if not quietly:
+            measured("picture through the call", 1000 * picture)
+            measured("sound through the call", 1000 * heard)
+            measured("picture behind sound", 1000 * (picture - heard))
         return picture - heard
 
     async def test_an_interruption_closes_the_mouth_and_the_next_reply_is_heard(self) -> None:

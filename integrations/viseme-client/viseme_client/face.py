@@ -93,7 +93,7 @@ class Face:
             viseme: The server; the caller closes it.
             avatar: The avatar's id.
             templates: As in `Session.units`.
-            on_error: Called once when the engine fails, and not again before it worked.
+            on_error: Called once when the engine fails, and not again before it worked; without it the error is logged.
         """
         self._viseme, self._avatar, self._templates, self._on_error = viseme, avatar, templates, on_error
         self._prefix, self._count = secrets.token_hex(3), 0
@@ -271,9 +271,10 @@ class Face:
         self._session = None
         if not self._has_failed:
             self._has_failed = True
-            log.error("the avatar has failed, its voice goes on: %s", error)
             if self._on_error:
                 self._on_error(error)
+            else:
+                log.error("the avatar has failed, its voice goes on: %s", error)
         for saying in list(self._sayings.values()):
             saying._utterance = None
             self._release(saying)
