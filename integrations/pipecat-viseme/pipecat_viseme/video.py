@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InterruptionFrame,
+    OutputAudioRawFrame,
     OutputImageRawFrame,
     StartFrame,
     SystemFrame,
@@ -29,8 +30,8 @@ from viseme_client import Face, Saying, Unit, Viseme, VisemeError
 
 from .pictures import rgb
 
-# Frames that belong to a place in the speech are passed on with the unit that reaches it, give or take a resampler's delay.
-TOLERANCE_SECONDS = 0.02
+# Rounding between rates: frames that stand at a place in the speech are passed on behind the unit that reaches it.
+TOLERANCE_SECONDS = 0.001
 
 
 @dataclass
@@ -68,6 +69,7 @@ class VisemeVideoService(AIService):
         binary: str | Path | None = None,
         options: Sequence[str] = (),
         templates: int | str = 0,
+        silence: bool = False,
         settings: ServiceSettings | None = None,
         **kwargs: Any,
     ) -> None:
@@ -80,12 +82,15 @@ class VisemeVideoService(AIService):
             binary: The program for that; otherwise it is searched for.
             options: More arguments for it.
             templates: How many pictures of the idle avatar are kept in this process (1.4 MB each at 1280×720), or "all".
+            silence: Push silence while nothing is said, so that there is sound for every picture: for transports with
+                `audio_out_auto_silence=False`, and only for them.
             settings: As for every Pipecat service; Viseme has none that change while it runs.
             kwargs: For `AIService`.
         """
         super().__init__(settings=settings or ServiceSettings(model=None), **kwargs)
         self._avatar, self._url, self._api_key, self._templates = avatar, url, api_key, templates
         self._local, self._binary, self._options = local, binary, options
+        self._silence = silence
         self._viseme: Viseme | None = None
         self._face: Face | None = None
         self._render_task: asyncio.Task[None] | None = None
@@ -219,18 +224,20 @@ class VisemeVideoService(AIService):
 
     async def _give(self, unit: Unit) -> None:
         speech = next((speech for speech in self._speeches if speech.saying.name == unit.utterance), None)
-        if unit.utterance and not speech:
-            return  # interrupted
-        if unit.is_new:
+        if unit.is_new and (speech or not unit.utterance):
             picture = rgb(unit.picture, unit.width, unit.height)
             await self.push_frame(OutputImageRawFrame(image=picture, size=(unit.width, unit.height), format="RGB"))
-        if not speech or speech.saying.is_interrupted:
+        if not speech or speech.saying.is_interrupted:  # idle, or what an interruption dropped
+            await self._push_silence(unit)
             return
         if unit.speech:
             if unit.is_new and not speech.is_voiced:
                 speech.is_voiced = True
                 await self.stop_ttfb_metrics()
-            await self.push_frame(TTSAudioRawFrame(unit.speech, unit.rate, unit.channels, context_id=speech.context))
+            # The whole unit, with the zeros that fill an utterance's last one: transports take sound in pieces of this length.
+            await self.push_frame(TTSAudioRawFrame(unit.sound, unit.rate, unit.channels, context_id=speech.context))
+        else:
+            await self._push_silence(unit)
         reached = unit.position / unit.rate + TOLERANCE_SECONDS
         while speech.held and (unit.end or speech.held[0][0] <= reached):
             await self.push_frame(speech.held.popleft()[1])
@@ -238,3 +245,7 @@ class VisemeVideoService(AIService):
             self._speeches.remove(speech)
             if not self._speeches:
                 self._is_silent.set()
+
+    async def _push_silence(self, unit: Unit) -> None:
+        if self._silence and not unit.is_mark:
+            await self.push_frame(OutputAudioRawFrame(bytes(len(unit.sound)), unit.rate, unit.channels))

@@ -122,11 +122,11 @@ class Call:
         transport = SmallWebRTCTransport(
             connection,
             TransportParams(
-                audio_out_enabled=True, audio_out_sample_rate=48_000, video_out_enabled=True, video_out_is_live=True,
+                audio_out_enabled=True, audio_out_sample_rate=48_000, audio_out_auto_silence=False, video_out_enabled=True, video_out_is_live=True,
                 video_out_framerate=25, video_out_width=WIDTH, video_out_height=HEIGHT,
             ),
         )  # fmt: skip
-        self.face = VisemeVideoService(url=self._url, avatar="robin", **self._options)
+        self.face = VisemeVideoService(url=self._url, avatar="robin", silence=True, **self._options)
 
         @self.face.event_handler("on_error")
         async def on_error(processor: Any, error: ErrorFrame) -> None:
@@ -165,15 +165,20 @@ class Call:
 
 
 def loudness(sounds: list[tuple[int, float, bytes, str | None]]) -> tuple[np.ndarray, np.ndarray]:
-    """Of the sounds that the tap had, every 128 samples: the wall clock, and the loudness."""
+    """Of the sounds that the tap had, every 2.5 ms: the wall clock, and the loudness."""
     times, values = [], []
     for _, at, samples, _ in sounds:
         sound = np.array(array("h", samples), float) / 32768
-        for start in range(0, len(sound) - 127, 128):
+        for start in range(0, len(sound) - 119, 120):
             times.append(at + start / 48_000)
-            values.append(float(np.sqrt(np.mean(sound[start : start + 128] ** 2))))
+            values.append(float(np.sqrt(np.mean(sound[start : start + 120] ** 2))))
     order = np.argsort(times)
     return np.array(times)[order], np.array(values)[order]
+
+
+def smooth(values: np.ndarray) -> np.ndarray:
+    """Over 20 ms: the voice's pitch is not what is compared."""
+    return np.convolve(values, np.ones(8) / 8, "same")
 
 
 def delay(sent_at: np.ndarray, sent: np.ndarray, had_at: np.ndarray, had: np.ndarray, span: tuple[float, float]) -> tuple[float, float]:

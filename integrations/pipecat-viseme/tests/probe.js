@@ -1,6 +1,6 @@
 // Injected before the page: writes down what is seen and heard, with the page's clock. The page itself knows nothing of it.
 (() => {
-  const probe = window.probe = { area: null, pictures: [], sounds: [], clock: null };
+  const probe = window.probe = { area: null, pictures: [], sounds: [] };
   const size = [48, 32];
   const canvas = new OffscreenCanvas(...size);
   const context = canvas.getContext('2d', { willReadFrequently: true });
@@ -26,29 +26,25 @@
   };
   addEventListener('DOMContentLoaded', () => document.getElementById('video').requestVideoFrameCallback(look));
 
-  // Loudness of every 128 samples. Its clock is the context's; `clock` says when a sample leaves the loudspeaker.
-  const worklet = `registerProcessor('ear', class extends AudioWorkletProcessor {
-    constructor() { super(); this.heard = []; }
-    process([[samples]]) {
-      let sum = 0;
-      if (samples) for (const sample of samples) sum += sample * sample;
-      this.heard.push(currentTime, Math.sqrt(sum / 128));
-      if (this.heard.length >= 64) { this.port.postMessage(this.heard); this.heard = []; }
-      return true;
-    }
-  });`;
+  // Loudness of the received track, every 2.5 ms, when it leaves WebRTC for the loudspeaker.
   probe.listen = async () => {
-    const audio = new AudioContext({ sampleRate: 48000, latencyHint: 'interactive' });
-    await audio.resume();
-    await audio.audioWorklet.addModule(URL.createObjectURL(new Blob([worklet], { type: 'text/javascript' })));
-    const ear = new AudioWorkletNode(audio, 'ear', { numberOfOutputs: 0 });
-    ear.port.onmessage = ({ data }) => {
-      const { contextTime, performanceTime } = audio.getOutputTimestamp();
-      for (let i = 0; i < data.length; i += 2) probe.sounds.push([performanceTime + 1000 * (data[i] - contextTime), data[i + 1]]);
-    };
-    audio.createMediaStreamSource(document.getElementById('video').srcObject).connect(ear);
-    probe.audio = audio;
-    return audio.state;
+    const [track] = document.getElementById('video').srcObject.getAudioTracks();
+    const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+    (async () => {
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        const samples = new Float32Array(value.numberOfFrames);
+        value.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
+        const step = value.sampleRate / 400;
+        for (let start = 0; start + step <= samples.length; start += step) {
+          let sum = 0;
+          for (let i = start; i < start + step; i += 1) sum += samples[i] * samples[i];
+          probe.sounds.push([value.timestamp / 1000 + 1000 * start / value.sampleRate, Math.sqrt(sum / step)]);
+        }
+        value.close();
+      }
+    })();
   };
   probe.take = () => {
     const { pictures, sounds } = probe;

@@ -17,7 +17,7 @@ from pipecat.frames.frames import InterruptionFrame
 from viseme_client import Viseme, VisemeError
 from viseme_client.local import find_binary
 
-from .call import ROOT, Call, Seen, delay, loudness
+from .call import ROOT, Call, Seen, delay, loudness, smooth
 
 SLACK = 1 if os.environ.get("VISEME_STRICT_TIMES") else 3
 FRAME = 0.04
@@ -118,7 +118,7 @@ class BrowserTests(unittest.IsolatedAsyncioTestCase):
         sent = np.array([picture for picture in call.tap.pictures if begin - 1 < picture[0] < end + 0.5])
         picture, sure = delay(sent[:, 0], sent[:, 1], seen.pictures[:, 0], seen.pictures[:, 1], (-0.1, 1.5))
         sound_at, sound = loudness(call.tap.sounds)
-        heard, certain = delay(sound_at, sound, seen.sounds[:, 0], seen.sounds[:, 1], (-0.1, 1.5))
+        heard, certain = delay(sound_at, smooth(sound), seen.sounds[:, 0], smooth(seen.sounds[:, 1]), (-0.1, 1.5))
         self.assertGreater(sure, 0.7, "the pictures are those that were sent")
         self.assertGreater(certain, 0.7, "the sound is what was sent")
         if not quietly:

@@ -114,7 +114,7 @@ class ServiceTests(PipelineTestCase):
         await self.begin(VisemeVideoService(url=self.viseme.url, avatar="robin"))
 
     async def test_speech_comes_back_in_step_and_what_stands_behind_it_follows(self) -> None:
-        text = TTSTextFrame("Hello.", aggregated_by="sentence")
+        text = TTSTextFrame("Hello.", text_type="sentence")
         began = time.monotonic()
         await self.say(1.5, "a", text, LLMFullResponseEndFrame())
         await self.until(lambda: self.sink.all(TTSStoppedFrame))
@@ -125,7 +125,8 @@ class ServiceTests(PipelineTestCase):
         self.assertAlmostEqual(sound[-1] - sound[0], 1.5 - 0.04, delta=0.4)
         pictures = [at for at, frame in spoken if isinstance(frame, OutputImageRawFrame) and sound[0] - 0.03 < at <= sound[-1]]
         self.assertGreater(len(pictures), 30)
-        order = [type(frame).__name__ for _, frame in spoken if not isinstance(frame, (OutputImageRawFrame, MetricsFrame))]
+        kinds = (TTSStartedFrame, TTSAudioRawFrame, TTSTextFrame, LLMFullResponseEndFrame, TTSStoppedFrame)
+        order = [type(frame).__name__ for _, frame in spoken if isinstance(frame, kinds)]
         self.assertEqual(order[0], "TTSStartedFrame")
         self.assertEqual(order[-3:], ["TTSTextFrame", "LLMFullResponseEndFrame", "TTSStoppedFrame"])
         self.assertEqual(set(order[1:-3]), {"TTSAudioRawFrame"})
@@ -146,7 +147,7 @@ class ServiceTests(PipelineTestCase):
     async def test_nothing_old_follows_an_interruption_and_the_next_is_heard(self) -> None:
         for turn in range(5):
             result = FunctionCallResultFrame("f", "1", {}, {})
-            await self.say(4, f"old {turn}", TTSTextFrame("Unheard.", aggregated_by="sentence"), result)
+            await self.say(4, f"old {turn}", TTSTextFrame("Unheard.", text_type="sentence"), result)
             await self.until(lambda name=f"old {turn}": self.sink.seconds(name) > 0.3)
             began = time.monotonic()
             await self.worker.queue_frame(InterruptionFrame())

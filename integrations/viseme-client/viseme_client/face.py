@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from .client import Session, Viseme
 from .errors import Unreachable, VisemeError
 from .speech import Utterance
-from .units import LAST, MARK, Unit
+from .units import LAST, Unit
 
 log = logging.getLogger("viseme")
 T = TypeVar("T")
@@ -22,9 +24,12 @@ T = TypeVar("T")
 MOST_WAITING = 50
 RETRY_SECONDS = 0.5
 # A living engine gives 25 units a second and answers at once.
-PATIENCE_SECONDS = 3.0
-# What was spoken by the engine alone is kept until it comes back; a voice without picture goes in pieces of a unit's length.
-PIECE_SECONDS = 0.04
+PATIENCE_SECONDS = 5.0
+UNIT_SECONDS = 0.04
+# Of the sound of a session, before there was one.
+RATE = 48_000
+# Without an engine, a writer waits when it is this far ahead.
+ALONE_SECONDS = 4.0
 
 
 class Saying:
@@ -50,23 +55,23 @@ class Saying:
         if self._utterance:
             try:
                 await self._utterance.write(samples)
-                return
             except VisemeError as error:
                 self._face._fail(error)
-        await self._face._say_alone(self)
+        while not self._utterance and len(self._kept) > 2 * self.channels * self.rate * ALONE_SECONDS and not self.is_interrupted:
+            await self._face._space()
 
     async def finish(self) -> None:
         """Nothing more will be written. Its end comes with a unit."""
         if self.is_interrupted or self.is_finished:
             return
         self.is_finished = True
+        if not self._kept and not self._forgotten:
+            self._face._sayings[self.name] = self  # nothing to say: only its end
         if self._utterance:
             try:
                 await self._utterance.finish()
-                return
             except VisemeError as error:
                 self._face._fail(error)
-        await self._face._say_alone(self)
 
     def _given(self, unit: Unit) -> None:
         """Forgets what was spoken."""
@@ -79,8 +84,8 @@ class Saying:
 class Face:
     """Says what it is given, and gives pictures and sound in units of 40 ms, for ever.
 
-    When the engine is gone, the sound that was not given yet, and what follows of the utterance, comes through as it is, without
-    pictures: an agent keeps its voice. A new session is tried in the background; the next utterance uses it.
+    Without the engine, units go on at the same pace, with the last picture: with the sound that was not given yet, and what follows of
+    it, as it was written. So an agent keeps its voice. A new session is tried in the background; the next utterance uses it.
 
     Every utterance has exactly one end in the units, unless `interrupt` was called: then nothing of it comes any more.
     """
@@ -102,7 +107,7 @@ class Face:
         self._units: deque[Unit] = deque()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
-        self._watching: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._is_ready = asyncio.Event()
         self._has_failed = False
         self._last: Unit | None = None
@@ -116,7 +121,7 @@ class Face:
             VisemeError: There is no engine or no such avatar. `start_anyway` goes on without.
         """
         session = await self._viseme.session(self._avatar)
-        self._watching = asyncio.create_task(self._watch(session))
+        self._start(session)
         try:
             await asyncio.wait_for(self._is_ready.wait(), PATIENCE_SECONDS)
         except (TimeoutError, asyncio.TimeoutError) as error:
@@ -126,15 +131,18 @@ class Face:
 
     def start_anyway(self) -> None:
         """Begins; a failure is told by `on_error`, and mended when the engine comes."""
-        self._watching = asyncio.create_task(self._watch(None))
+        self._start(None)
+
+    def _start(self, session: Session | None) -> None:
+        self._tasks = [asyncio.create_task(self._watch(session)), asyncio.create_task(self._keep_time())]
 
     async def close(self) -> None:
         """Ends the session."""
-        if self._watching:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
-            self._watching = None
-        self._room.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        self.drop()
 
     @property
     def is_well(self) -> bool:
@@ -172,14 +180,14 @@ class Face:
 
     def _begin(self, saying: Saying) -> Utterance | None:
         self._sayings[saying.name] = saying
-        if self._session:
+        if self._session and all(before._utterance for before in list(self._sayings.values())[:-1]):
             return self._session.utterance(saying.name, rate=saying.rate, channels=saying.channels)
         return None
 
     # MARK: Watching
 
     async def units(self) -> AsyncIterator[Unit]:
-        """Pictures with their sound, and ends of utterances; for one reader. Without an engine only speech, faster than real time."""
+        """Pictures with their sound, and ends of utterances; for one reader. Their pace is that of real time."""
         while True:
             while not self._units:
                 self._news.clear()
@@ -187,6 +195,11 @@ class Face:
             unit = self._units.popleft()
             self._room.set()
             yield unit
+
+    async def _space(self) -> None:
+        """Waits until a unit was given or taken."""
+        self._room.clear()
+        await self._room.wait()
 
     def _give(self, unit: Unit) -> None:
         # Who takes them too slowly gets fewer pictures of an idle face, rather than all of them later and later.
@@ -243,8 +256,7 @@ class Face:
                     break
                 self._take(unit)
                 while len(self._units) >= MOST_WAITING:
-                    self._room.clear()
-                    await self._room.wait()
+                    await self._space()
         if self._sayings:
             raise Unreachable("The session ended in the middle of an utterance")
 
@@ -258,6 +270,8 @@ class Face:
             saying._given(unit)
             if unit.end:
                 self._over(saying)
+        elif not unit.is_mark:
+            unit = self._alone(unit)
         self._give(unit)
 
     def _over(self, saying: Saying) -> None:
@@ -269,46 +283,47 @@ class Face:
     def _fail(self, error: VisemeError) -> None:
         """The engine is gone, or refuses: from here on the voice goes alone, until a new session is there."""
         self._session = None
+        for saying in self._sayings.values():
+            saying._utterance = None
         if not self._has_failed:
             self._has_failed = True
             if self._on_error:
                 self._on_error(error)
             else:
                 log.error("the avatar has failed, its voice goes on: %s", error)
-        for saying in list(self._sayings.values()):
-            saying._utterance = None
-            self._release(saying)
 
-    async def _say_alone(self, saying: Saying) -> None:
-        self._release(saying)
-        while len(self._units) >= MOST_WAITING and not saying.is_interrupted:
-            self._room.clear()
-            await self._room.wait()
+    async def _keep_time(self) -> None:
+        """Gives units while no engine does."""
+        due = time.monotonic()
+        while True:
+            due = max(due + UNIT_SECONDS, time.monotonic() - UNIT_SECONDS)
+            await asyncio.sleep(due - time.monotonic())
+            if not self._session:
+                self._give(self._alone(self._idle()))
 
-    def _release(self, saying: Saying) -> None:
-        """Gives what the engine did not speak as it is."""
-        if saying.is_over:
-            return
-        frame = 2 * saying.channels
-        step = max(1, int(saying.rate * PIECE_SECONDS)) * frame
+    def _idle(self) -> Unit:
         last = self._last
-        while saying._kept:
-            piece = bytes(saying._kept[:step])
-            del saying._kept[:step]
-            saying._forgotten += len(piece) // frame
-            is_end = saying.is_finished and not saying._kept
-            self._give(self._alone(saying, piece, LAST if is_end else 0, last))
-            if is_end:
-                self._over(saying)
-        if saying.is_finished and not saying.is_over:
-            self._give(self._alone(saying, b"", LAST | MARK, last))
-            self._over(saying)
+        if not last:
+            return Unit(0, 0, "idle", "", 0, 0, 0, b"", False, RATE, 1, bytes(RATE // 25 * 2), b"", 0)
+        return Unit(last.number, last.epoch, "idle", "", 0, last.width, last.height, last.picture, False, last.rate, last.channels, bytes(len(last.sound)), b"", 0)
 
-    def _alone(self, saying: Saying, sound: bytes, flags: int, last: Unit | None) -> Unit:
-        width, height, picture = (last.width, last.height, last.picture) if last else (0, 0, b"")
-        return Unit(
-            last.number if last else 0, last.epoch if last else 0, "speaking", saying.name, saying._forgotten, width, height,
-            picture, False, saying.rate, saying.channels, sound, sound, flags,
+    def _alone(self, idle: Unit) -> Unit:
+        """An idle unit, with the next sound of what is said without the engine, if there is any."""
+        saying = next(iter(self._sayings.values()), None)
+        if not saying or saying._utterance or not (saying._kept or saying.is_finished):
+            return idle
+        frame = 2 * saying.channels
+        count = round(saying.rate * UNIT_SECONDS) * frame
+        piece = bytes(saying._kept[:count])
+        del saying._kept[:count]
+        saying._forgotten += len(piece) // frame
+        is_over = saying.is_finished and not saying._kept
+        if is_over:
+            self._over(saying)
+        self._room.set()
+        return replace(
+            idle, state="speaking", utterance=saying.name, position=saying._forgotten, rate=saying.rate, channels=saying.channels,
+            sound=piece + bytes(count - len(piece)), speech=piece, flags=LAST if is_over else 0,
         )  # fmt: skip
 
 
