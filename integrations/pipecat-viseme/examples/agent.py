@@ -97,8 +97,8 @@ def pipeline(connection: SmallWebRTCConnection, face: VisemeVideoService, *, wid
     transport = SmallWebRTCTransport(
         connection,
         TransportParams(
-            audio_out_enabled=True, audio_out_sample_rate=48_000, video_out_enabled=True, video_out_is_live=True,
-            video_out_framerate=25, video_out_width=width, video_out_height=height,
+            audio_out_enabled=True, audio_out_sample_rate=48_000, audio_out_auto_silence=False,
+            video_out_enabled=True, video_out_is_live=True, video_out_framerate=30, video_out_width=width, video_out_height=height,
         ),
     )  # fmt: skip
     worker = PipelineWorker(
@@ -129,7 +129,7 @@ async def main() -> None:
         connection = SmallWebRTCConnection()
         await connection.initialize(sdp=wanted["sdp"], type=wanted["type"])
         source = {"url": options.url} if options.url else {"local": True}
-        face = VisemeVideoService(avatar=options.avatar, **source)
+        face = VisemeVideoService(avatar=options.avatar, silence=True, **source)
         await runner.add_workers(pipeline(connection, face, width=options.width, height=options.height))
         return web.json_response(connection.get_answer())
 
