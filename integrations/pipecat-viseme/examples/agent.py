@@ -55,7 +55,7 @@ class ScriptedMind(FrameProcessor):
         await self.push_frame(frame, direction)
         if isinstance(frame, InputTransportMessageFrame):
             message = frame.message
-            if message.get("interrupt") or message.get("text"):
+            if message.get("type") in ("text", "interrupt"):
                 await self.broadcast_interruption()
             if text := message.get("text"):
                 reply = REPLIES[self._line % len(REPLIES)].format(text=text)
@@ -105,6 +105,7 @@ def pipeline(connection: SmallWebRTCConnection, face: VisemeVideoService, *, wid
         Pipeline([transport.input(), ScriptedMind(), ProgramVoice(), face, transport.output()]),
         params=PipelineParams(enable_metrics=True),
         idle_timeout_secs=None,
+        enable_rtvi=False,  # the page's messages are its own
     )
 
     @transport.event_handler("on_client_disconnected")
