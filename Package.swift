@@ -21,6 +21,7 @@ let package = Package(
         .library(name: "VisemeCoreML", targets: ["VisemeCoreML"]),
         .library(name: "VisemeModels", targets: ["VisemeModels"]),
         .library(name: "VisemeFFmpeg", targets: ["VisemeFFmpeg"]),
+        .library(name: "VisemeFaces", targets: ["VisemeFaces"]),
         .library(name: "VisemeServer", targets: ["VisemeServer"]),
         .executable(name: "viseme", targets: ["VisemeCLI"]),
     ],
@@ -62,6 +63,11 @@ let package = Package(
             ]),
         .target(name: "VisemeFFmpeg", dependencies: ["Viseme", "CFFmpeg"], swiftSettings: settings),
 
+        // Faces and their landmarks, and what they tell of an avatar: three megabytes of models that nothing else needs.
+        .target(
+            name: "VisemeFaces", dependencies: ["Viseme", "VisemeFFmpeg", "VisemeModels"],
+            resources: [.copy("Models")], swiftSettings: settings),
+
         // Live sessions for many viewers: conversations, streams and text-to-speech. No HTTP.
         .target(
             name: "VisemeStreaming",
@@ -93,7 +99,7 @@ let package = Package(
         .executableTarget(
             name: "VisemeCLI",
             dependencies: [
-                "Viseme", "VisemeONNX", "VisemeCoreML", "VisemeFFmpeg", "VisemeModels", "VisemeServer",
+                "Viseme", "VisemeONNX", "VisemeCoreML", "VisemeFFmpeg", "VisemeModels", "VisemeFaces", "VisemeServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -124,6 +130,10 @@ let package = Package(
         .testTarget(
             name: "VisemeFFmpegTests", dependencies: ["Viseme", "VisemeFFmpeg", "CFFmpeg", "VisemeTestSupport"],
             swiftSettings: settings),
+        .testTarget(
+            name: "VisemeFacesTests",
+            dependencies: ["Viseme", "VisemeONNX", "VisemeFFmpeg", "VisemeModels", "VisemeFaces", "VisemeTestSupport"],
+            resources: [.copy("Golden")], swiftSettings: settings),
         .testTarget(
             name: "VisemeStreamingTests",
             dependencies: [

@@ -18,7 +18,7 @@ struct VisemeCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             RenderCommand.self, StreamCommand.self, ServeCommand.self, FeaturesCommand.self, VisemesCommand.self,
-            AvatarCommand.self,
+            AvatarCommand.self, ReportCommand.self,
             InspectCommand.self, ConvertCommand.self, CompareCommand.self, DoctorCommand.self, BenchCommand.self,
         ])
 
