@@ -25,17 +25,7 @@ struct DoctorCommand: AsyncParsableCommand {
 
     func run() async throws {
         let report = try await examine()
-        if json {
-            try Terminal.printJSON(Output(guilty: report.guilty?.rawValue, findings: report.findings))
-        } else {
-            try show(report)
-        }
-        if !report.isHealthy { throw ExitCode(1) }
-    }
-
-    private struct Output: Encodable {
-        var guilty: String?
-        var findings: [DoctorReport.Finding]
+        try report.show(json: json)
     }
 
     private func examine() async throws -> DoctorReport {
@@ -56,8 +46,28 @@ struct DoctorCommand: AsyncParsableCommand {
         options.avatar = subject
         return await doctor.examine(packAt: try options.findAvatar())
     }
+}
 
-    private func show(_ report: DoctorReport) throws {
+/// A report as JSON: the guilty stage first.
+private struct ReportDocument: Encodable {
+    var guilty: String?
+    var findings: [DoctorReport.Finding]
+}
+
+extension DoctorReport {
+    /// Prints the report.
+    ///
+    /// - Throws: `ExitCode(1)` when something is bad.
+    func show(json: Bool) throws {
+        if json {
+            try Terminal.printJSON(ReportDocument(guilty: guilty?.rawValue, findings: findings))
+        } else {
+            try showLines()
+        }
+        if !isHealthy { throw ExitCode(1) }
+    }
+
+    private func showLines() throws {
         let isColoured = isatty(STDOUT_FILENO) == 1
         func mark(_ outcome: DoctorReport.Outcome) -> String {
             let (sign, colour) =
@@ -69,16 +79,16 @@ struct DoctorCommand: AsyncParsableCommand {
                 }
             return isColoured ? "\u{1B}[\(colour)m\(sign)\u{1B}[0m" : sign
         }
-        for finding in report.findings {
+        for finding in findings {
             try Terminal.result(
                 "\(mark(finding.outcome)) \(finding.stage.rawValue): \(finding.message.replacing("\n", with: "\n       "))"
             )
             if let advice = finding.advice { try Terminal.result("       → \(advice)") }
         }
-        if let guilty = report.guilty {
+        if let guilty {
             try Terminal.result("guilty stage: \(guilty.rawValue)")
         } else {
-            let warned = report.warned.map(\.rawValue)
+            let warned = self.warned.map(\.rawValue)
             try Terminal.result(
                 warned.isEmpty ? "all stages are well" : "no stage is bad; warnings: \(warned.joined(separator: ", "))")
         }

@@ -4,6 +4,8 @@ import Logging
 import ServiceLifecycle
 import Viseme
 import VisemeFFmpeg
+import VisemeModels
+import VisemeONNX
 import VisemeServer
 
 /// `viseme serve`.
@@ -79,6 +81,13 @@ struct ServeCommand: AsyncParsableCommand {
         let server = try Server(settings, media: .viseme, logger: logger) { [engine] avatar in
             // The template goes round and round: what is kept of it pays all day.
             try await engine.load(avatar, backend: backend, media: .viseme, memory: 240)
+        } examine: { [engine] pack in
+            let onnx = try ONNXBackend(libraryPath: engine.onnxruntime)
+            let report = await Doctor(backend: TranslatingBackend(splitting: onnx), runner: onnx, media: FFmpeg.viseme)
+                .examine(packAt: pack)
+            guard let fault = report.findings.first(where: { $0.outcome == .bad && $0.stage == report.guilty }) else { return }
+            throw VisemeError(
+                .badData, "The pack is not well: \(fault.stage.rawValue): \(fault.message)", hint: fault.advice)
         } onReady: { address in
             // A server whose address cannot be printed serves all the same.
             do { try Terminal.result("Viseme serves at \(address)") } catch { Terminal.print("note: \(error)") }
