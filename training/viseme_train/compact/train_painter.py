@@ -97,12 +97,12 @@ def loss(drawn: torch.Tensor, target: torch.Tensor, image: torch.Tensor, mask: t
     return flat + 1.6 * edges(error, weight) + 2 * coarse(error, weight), error.detach().pow(2).mean()
 
 
-def train(settings: CompactConfig, minutes: float) -> None:
+def train(settings: CompactConfig, minutes: float, begin: Path | None = None) -> None:
     s = settings.painter
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.manual_seed(s.seed)
-    run = Run(settings, "painter", s, minutes, Hand().to(memory_format=torch.channels_last), betas=(0.9, 0.99), fused=True)
+    run = Run(settings, "painter", s, minutes, Hand().to(memory_format=torch.channels_last), begin, betas=(0.9, 0.99), fused=True)
     rng = np.random.default_rng([s.seed, run.step])
     data = Pictures(settings.work / "pictures", rng)
     height, width = data.mask.shape
