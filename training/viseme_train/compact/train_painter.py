@@ -16,20 +16,20 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from viseme_train.compact.networks import Code, Painter
+from viseme_train.compact.networks import Code, Corner, Painter
 from viseme_train.compact.run import Run, command
 from viseme_train.compact.settings import CompactConfig
 
 
 class Hand(nn.Module):
-    """Code and painter: (B, 6, H, W) and (B, 7) → (B, 3, H, W)."""
+    """Code and painter: (B, 6, H, W) and (B, 7), or what another code takes, → (B, 3, H, W)."""
 
-    def __init__(self) -> None:
+    def __init__(self, code: nn.Module | None = None, crop: tuple[int, int] | None = None) -> None:
         super().__init__()
-        self.code, self.painter = Code(), Painter()
+        self.code, self.painter = code or Code(), Painter(crop=crop)
 
-    def forward(self, image: torch.Tensor, mouth: torch.Tensor) -> torch.Tensor:
-        return self.painter(image, self.code(mouth))
+    def forward(self, image: torch.Tensor, mouth: torch.Tensor, corner: Corner | None = None) -> torch.Tensor:
+        return self.painter(image, self.code(mouth), corner)
 
 
 class Pictures:
