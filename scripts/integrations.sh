@@ -15,10 +15,10 @@ if [ "$(cat .deps/integrations/tools 2>/dev/null)" != "$tools" ]; then
     rm -rf .deps/integrations
     "$python" -m venv .deps/integrations
     # shellcheck disable=SC2086
-    .deps/integrations/bin/python -m pip install -q --disable-pip-version-check $tools setuptools wheel
+    .deps/integrations/bin/python -m pip install -q --disable-pip-version-check $tools
     echo "$tools" >.deps/integrations/tools
 fi
-.deps/integrations/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation \
+.deps/integrations/bin/python -m pip install -q --disable-pip-version-check --no-deps \
     -e integrations/viseme-client -e integrations/livekit-plugins-viseme -e integrations/pipecat-viseme
 
 export LOGURU_LEVEL=${LOGURU_LEVEL:-ERROR} VISEME_BINARY=$binary PYTHONPATH=$PWD/Tests/Page
