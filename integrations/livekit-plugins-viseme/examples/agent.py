@@ -18,7 +18,8 @@ import wave
 from typing import Any
 
 import livekit.rtc as rtc
-from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, Agent, AgentSession, APIConnectOptions, JobContext, RoomOptions, WorkerOptions, cli, llm, tts
+from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, Agent, AgentSession, APIConnectOptions, JobContext, WorkerOptions, cli, llm, tts
+from livekit.agents.voice.room_io import RoomOptions
 from livekit.plugins import viseme
 
 REPLIES = [

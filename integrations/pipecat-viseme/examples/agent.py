@@ -55,7 +55,7 @@ class ScriptedMind(FrameProcessor):
         await self.push_frame(frame, direction)
         if isinstance(frame, InputTransportMessageFrame):
             message = frame.message
-            if message.get("interrupt") or message.get("text"):
+            if message.get("type") in ("text", "interrupt"):
                 await self.broadcast_interruption()
             if text := message.get("text"):
                 reply = REPLIES[self._line % len(REPLIES)].format(text=text)
@@ -97,14 +97,15 @@ def pipeline(connection: SmallWebRTCConnection, face: VisemeVideoService, *, wid
     transport = SmallWebRTCTransport(
         connection,
         TransportParams(
-            audio_out_enabled=True, audio_out_sample_rate=48_000, video_out_enabled=True, video_out_is_live=True,
-            video_out_framerate=25, video_out_width=width, video_out_height=height,
+            audio_out_enabled=True, audio_out_sample_rate=48_000, audio_out_auto_silence=False,
+            video_out_enabled=True, video_out_is_live=True, video_out_framerate=30, video_out_width=width, video_out_height=height,
         ),
     )  # fmt: skip
     worker = PipelineWorker(
         Pipeline([transport.input(), ScriptedMind(), ProgramVoice(), face, transport.output()]),
         params=PipelineParams(enable_metrics=True),
         idle_timeout_secs=None,
+        enable_rtvi=False,  # the page's messages are its own
     )
 
     @transport.event_handler("on_client_disconnected")
@@ -129,7 +130,7 @@ async def main() -> None:
         connection = SmallWebRTCConnection()
         await connection.initialize(sdp=wanted["sdp"], type=wanted["type"])
         source = {"url": options.url} if options.url else {"local": True}
-        face = VisemeVideoService(avatar=options.avatar, **source)
+        face = VisemeVideoService(avatar=options.avatar, silence=True, **source)
         await runner.add_workers(pipeline(connection, face, width=options.width, height=options.height))
         return web.json_response(connection.get_answer())
 

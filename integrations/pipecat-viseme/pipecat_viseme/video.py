@@ -52,8 +52,9 @@ class VisemeVideoService(AIService):
     text-to-speech pushed behind speech (its `TTSStoppedFrame`, texts, the end of the response) follow when that speech was spoken,
     as they do in an output transport without an avatar. Other frames pass at once.
 
-    The transport needs `video_out_enabled`, `video_out_is_live`, `video_out_framerate=25`, and the avatar's size as
-    `video_out_width` and `video_out_height`.
+    The transport needs `video_out_enabled`, `video_out_is_live`, `video_out_framerate=30`, and the avatar's size as
+    `video_out_width` and `video_out_height`; it keeps picture and sound together best with `audio_out_auto_silence=False` and
+    `silence=True` here.
 
     When the engine fails, one error is pushed, and the speech passes through without pictures. An engine that is there again
     is used by the next utterance.

@@ -123,7 +123,7 @@ class Call:
             connection,
             TransportParams(
                 audio_out_enabled=True, audio_out_sample_rate=48_000, audio_out_auto_silence=False, video_out_enabled=True, video_out_is_live=True,
-                video_out_framerate=25, video_out_width=WIDTH, video_out_height=HEIGHT,
+                video_out_framerate=30, video_out_width=WIDTH, video_out_height=HEIGHT,
             ),
         )  # fmt: skip
         self.face = VisemeVideoService(url=self._url, avatar="robin", silence=True, **self._options)

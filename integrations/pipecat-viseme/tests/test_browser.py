@@ -130,8 +130,7 @@ class BrowserTests(unittest.IsolatedAsyncioTestCase):
     async def test_an_interruption_closes_the_mouth_and_the_next_reply_is_heard(self) -> None:
         call = await self.call()
         await asyncio.sleep(4)
-        idle = await call.seen()
-        quiet = np.quantile(idle.pictures[-60:, 2], 0.95) * 1.5
+        await call.seen()
         samples, rate = recording()
         closed, silent = [], []
         for turn in range(4):
@@ -145,9 +144,15 @@ class BrowserTests(unittest.IsolatedAsyncioTestCase):
             seen = await call.seen()
             after = seen.sounds[(seen.sounds[:, 0] > began) & (seen.sounds[:, 1] > 0.003)]
             silent.append(after[-1, 0] - began if len(after) else 0.0)
-            # The last picture that still differs from its predecessor by more than an idle one does.
-            moving = seen.pictures[(seen.pictures[:, 0] > began) & (seen.pictures[:, 2] > quiet)]
-            closed.append(moving[-1, 0] - began if len(moving) else 0.0)
+            # The first picture behind the last sound is an idle one. When was it seen? The mouth must be still from there on.
+            idle_from = call.tap.sounds[-1][0]
+            sent = np.array([picture for picture in call.tap.pictures if began - 1 < picture[0] < began + 1])
+            shift, sure = delay(sent[:, 0], sent[:, 1], seen.pictures[:, 0], seen.pictures[:, 1], (-0.1, 0.4))
+            self.assertGreater(sure, 0.7)
+            closed.append(call.tap.pictures[idle_from][0] + shift - began)
+            speaking = seen.pictures[(seen.pictures[:, 0] > began - 1) & (seen.pictures[:, 0] < began)]
+            after_it = seen.pictures[(seen.pictures[:, 0] > began + closed[-1] + FRAME) & (seen.pictures[:, 0] < began + 1.4)]
+            self.assertGreater(np.std(speaking[:, 1]), 2 * np.std(after_it[:, 1]), "the mouth is still")
         for name, values in (("mouth closed", closed), ("silent", silent)):
             measured(f"interruption to {name} in the browser, most of {len(values)}", 1000 * max(values))
             measured(f"interruption to {name} in the browser, median", 1000 * float(np.median(values)))

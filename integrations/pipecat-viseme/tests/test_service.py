@@ -121,7 +121,7 @@ class ServiceTests(PipelineTestCase):
         spoken = [(at, frame) for at, frame in self.sink.frames if at >= began]
         sound = [at for at, frame in spoken if isinstance(frame, TTSAudioRawFrame)]
         # At the pace of real time, each with its picture before it.
-        self.assertAlmostEqual(self.sink.seconds("a"), 1.5, delta=0.001)
+        self.assertAlmostEqual(self.sink.seconds("a"), 1.5, delta=0.04)
         self.assertAlmostEqual(sound[-1] - sound[0], 1.5 - 0.04, delta=0.4)
         pictures = [at for at, frame in spoken if isinstance(frame, OutputImageRawFrame) and sound[0] - 0.03 < at <= sound[-1]]
         self.assertGreater(len(pictures), 30)
@@ -160,7 +160,7 @@ class ServiceTests(PipelineTestCase):
             self.assertIn(result, self.sink.all(FunctionCallResultFrame), "what an interruption does not drop follows")
         await self.say(0.4, "new")
         await self.until(lambda: self.sink.all(TTSStoppedFrame))
-        self.assertAlmostEqual(self.sink.seconds("new"), 0.4, delta=0.001)
+        self.assertAlmostEqual(self.sink.seconds("new"), 0.4, delta=0.04)
         self.assertEqual(self.errors, [])
 
     async def test_other_frames_pass_at_once_while_it_speaks(self) -> None:
@@ -174,7 +174,7 @@ class ServiceTests(PipelineTestCase):
         await self.say(1, "a")
         await self.worker.queue_frame(EndFrame())
         await asyncio.wait_for(self.running, 20)
-        self.assertAlmostEqual(self.sink.seconds("a"), 1, delta=0.001)
+        self.assertAlmostEqual(self.sink.seconds("a"), 1, delta=0.04)
         self.assertIsInstance(self.sink.frames[-1][1], EndFrame)
 
     async def test_the_voice_goes_on_without_the_engine_and_one_error_says_so(self) -> None:
@@ -185,10 +185,10 @@ class ServiceTests(PipelineTestCase):
         await self.until(lambda: self.sink.seconds("a") > 0.5)
         os.kill(server.pid, signal.SIGKILL)
         await self.until(lambda: self.sink.all(TTSStoppedFrame))
-        self.assertAlmostEqual(self.sink.seconds("a"), 3, delta=0.001)
+        self.assertAlmostEqual(self.sink.seconds("a"), 3, delta=0.04)
         await self.say(0.5, "b")
         await self.until(lambda: len(self.sink.all(TTSStoppedFrame)) == 2)
-        self.assertAlmostEqual(self.sink.seconds("b"), 0.5, delta=0.001)
+        self.assertAlmostEqual(self.sink.seconds("b"), 0.5, delta=0.04)
         self.assertEqual(len(self.errors), 1, [error.error for error in self.errors])
         self.assertTrue(self.service.is_usable)
         # The same address, another process: as an operator restarts it.
@@ -199,7 +199,7 @@ class ServiceTests(PipelineTestCase):
         await self.until(lambda: len(self.sink.all(OutputImageRawFrame)) > count + 5)
         await self.say(0.6, "c")
         await self.until(lambda: len(self.sink.all(TTSStoppedFrame)) == 3)
-        self.assertAlmostEqual(self.sink.seconds("c"), 0.6, delta=0.001)
+        self.assertAlmostEqual(self.sink.seconds("c"), 0.6, delta=0.04)
         self.assertEqual(len(self.errors), 1)
 
 
@@ -210,7 +210,7 @@ class NoEngineTests(PipelineTestCase):
         await self.begin(VisemeVideoService(url="http://127.0.0.1:9"), pictures=False)
         await self.say(1, "a")
         await self.until(lambda: self.sink.all(TTSStoppedFrame))
-        self.assertAlmostEqual(self.sink.seconds("a"), 1, delta=0.001)
+        self.assertAlmostEqual(self.sink.seconds("a"), 1, delta=0.04)
         self.assertEqual(len(self.errors), 1)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 import unittest
 
 from viseme_client import Face, Session, Unit, Viseme, VisemeError
 from viseme_client.local import find_binary
 
-from .voices import RATE, LiveTestCase, babble, recording
+from .voices import AVATARS, RATE, LiveTestCase, babble, recording
 
 Spoken = dict[str, list[Unit]]
 
@@ -295,6 +296,31 @@ class QuietTests(LiveTestCase):
 
 
 class LocalTests(unittest.IsolatedAsyncioTestCase):
+    @unittest.skipUnless(sys.platform == "linux", "Linux alone can do that")
+    async def test_a_killed_agent_leaves_no_engine_behind(self) -> None:
+        try:
+            find_binary()
+        except VisemeError as error:
+            self.skipTest(str(error))
+        script = f"""
+import asyncio
+from viseme_client import Viseme
+async def main():
+    viseme = await Viseme.local(avatars={str(AVATARS)!r})
+    print(viseme._server.pid, flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())"""
+        agent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+        assert agent.stdout is not None
+        server = int(await agent.stdout.readline())
+        os.kill(server, 0)
+        agent.kill()
+        await agent.wait()
+        end = time.monotonic() + 15
+        while time.monotonic() < end and os.path.exists(f"/proc/{server}/exe"):
+            await asyncio.sleep(0.05)
+        self.assertFalse(os.path.exists(f"/proc/{server}/exe"))
+
     async def test_a_missing_program_is_an_error_that_says_how_to_get_it(self) -> None:
         with self.assertRaisesRegex(VisemeError, "not a program"):
             find_binary("/nowhere/viseme")

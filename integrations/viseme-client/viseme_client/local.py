@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import ctypes
 import os
 import re
 import shutil
 import signal
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Sequence
@@ -82,7 +84,7 @@ class LocalServer:
             arguments += ["--avatars", str(Path(avatars).resolve())]
         self._process = process = await asyncio.create_subprocess_exec(
             str(binary), *arguments, *self._options, env=environment,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            preexec_fn=_die_with_parent, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         atexit.register(self._kill)
         assert process.stdout is not None
@@ -135,6 +137,12 @@ class LocalServer:
         if self._process and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGTERM)
+
+
+def _die_with_parent() -> None:
+    """In the child: an agent that is killed must not leave its engine behind. Linux alone can do that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _library(root: Path) -> Path | None:
