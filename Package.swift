@@ -12,6 +12,9 @@ let settings: [SwiftSetting] =
         .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     ] + (strict ? [.treatAllWarnings(as: .error)] : [])
 
+// What `viseme serve` needs: an app that wants the engine alone (traits: []) does not even download it.
+let served = TargetDependencyCondition.when(traits: ["Server"])
+
 let package = Package(
     name: "Viseme",
     platforms: [.macOS(.v15), .iOS(.v18)],
@@ -21,8 +24,13 @@ let package = Package(
         .library(name: "VisemeCoreML", targets: ["VisemeCoreML"]),
         .library(name: "VisemeModels", targets: ["VisemeModels"]),
         .library(name: "VisemeFFmpeg", targets: ["VisemeFFmpeg"]),
+        .library(name: "VisemeFaces", targets: ["VisemeFaces"]),
         .library(name: "VisemeServer", targets: ["VisemeServer"]),
         .executable(name: "viseme", targets: ["VisemeCLI"]),
+    ],
+    traits: [
+        .trait(name: "Server", description: "Live sessions over HTTP: VisemeServer and `viseme serve`."),
+        .default(enabledTraits: ["Server"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -62,14 +70,20 @@ let package = Package(
             ]),
         .target(name: "VisemeFFmpeg", dependencies: ["Viseme", "CFFmpeg"], swiftSettings: settings),
 
+        // Faces and their landmarks, and what they tell of an avatar: three megabytes of models that nothing else needs.
+        .target(
+            name: "VisemeFaces", dependencies: ["Viseme", "VisemeFFmpeg", "VisemeModels"],
+            resources: [.copy("Models")], swiftSettings: settings),
+
         // Live sessions for many viewers: conversations, streams and text-to-speech. No HTTP.
         .target(
             name: "VisemeStreaming",
             dependencies: [
                 "Viseme", "VisemeFFmpeg",
-                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "Subprocess", package: "swift-subprocess", condition: served),
                 .product(
-                    name: "SystemPackage", package: "swift-system", condition: .when(platforms: [.linux])),
+                    name: "SystemPackage", package: "swift-system",
+                    condition: .when(platforms: [.linux], traits: ["Server"])),
             ],
             swiftSettings: settings),
 
@@ -78,14 +92,14 @@ let package = Package(
             name: "VisemeServer",
             dependencies: [
                 "Viseme", "VisemeFFmpeg", "VisemeStreaming",
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Hummingbird", package: "hummingbird", condition: served),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: served),
+                .product(name: "HTTPTypes", package: "swift-http-types", condition: served),
+                .product(name: "Logging", package: "swift-log", condition: served),
+                .product(name: "NIOCore", package: "swift-nio", condition: served),
+                .product(name: "NIOHTTP1", package: "swift-nio", condition: served),
+                .product(name: "Crypto", package: "swift-crypto", condition: served),
+                .product(name: "GRDB", package: "GRDB.swift", condition: served),
             ],
             resources: [.copy("Page/Static"), .copy("openapi.json")], swiftSettings: settings),
 
@@ -93,10 +107,11 @@ let package = Package(
         .executableTarget(
             name: "VisemeCLI",
             dependencies: [
-                "Viseme", "VisemeONNX", "VisemeCoreML", "VisemeFFmpeg", "VisemeModels", "VisemeServer",
+                "Viseme", "VisemeONNX", "VisemeCoreML", "VisemeFFmpeg", "VisemeModels", "VisemeFaces",
+                .target(name: "VisemeServer", condition: served),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log", condition: served),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: served),
             ],
             swiftSettings: settings),
 
@@ -125,6 +140,10 @@ let package = Package(
             name: "VisemeFFmpegTests", dependencies: ["Viseme", "VisemeFFmpeg", "CFFmpeg", "VisemeTestSupport"],
             swiftSettings: settings),
         .testTarget(
+            name: "VisemeFacesTests",
+            dependencies: ["Viseme", "VisemeONNX", "VisemeFFmpeg", "VisemeModels", "VisemeFaces", "VisemeTestSupport"],
+            resources: [.copy("Golden")], swiftSettings: settings),
+        .testTarget(
             name: "VisemeStreamingTests",
             dependencies: [
                 "Viseme", "VisemeONNX", "VisemeFFmpeg", "VisemeModels", "VisemeStreaming", "VisemeTestSupport",
@@ -135,12 +154,12 @@ let package = Package(
             dependencies: [
                 "Viseme", "VisemeONNX", "VisemeFFmpeg", "VisemeModels", "VisemeServer", "VisemeStreaming",
                 "VisemeTestSupport",
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdTesting", package: "hummingbird"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Hummingbird", package: "hummingbird", condition: served),
+                .product(name: "HummingbirdTesting", package: "hummingbird", condition: served),
+                .product(name: "HTTPTypes", package: "swift-http-types", condition: served),
+                .product(name: "Logging", package: "swift-log", condition: served),
+                .product(name: "NIOCore", package: "swift-nio", condition: served),
+                .product(name: "GRDB", package: "GRDB.swift", condition: served),
             ],
             swiftSettings: settings),
         .testTarget(

@@ -371,7 +371,7 @@ def visemes_example(program, viseme):
     opening = [60 * jaw * (1 - closure) * (1 - 0.75 * tuck) for _, jaw, _, _, closure, tuck, *_ in samples]
     drawn_r, drawn_at = best_match(opening, [(t, gap) for t, _, gap in seen])
     heard_r, heard_at = best_match(loudness(hello), [(t, level) for t, level, _ in seen])
-    check(drawn_r > 0.9, f"the drawn mouth opens as the file says: r {drawn_r:.3f}")
+    check(drawn_r > 0.8, f"the drawn mouth opens as the file says: r {drawn_r:.3f}")
     check(heard_r > 0.8, f"the page plays the file: r {heard_r:.3f} of its loudness")
     measured["visemesBehindSound"] = drawn_at - heard_at
     check_time(abs(drawn_at - heard_at), 0.1, "between the drawn mouth and the sound")

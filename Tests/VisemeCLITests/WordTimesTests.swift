@@ -21,7 +21,7 @@ extension CommandLineTests {
         /// The command with a stand-in for espeak-ng, which says `sounds`.
         private func words(
             _ text: String, sounds: String, status: Int = 0, _ options: [String] = [], in folder: URL
-        ) async throws -> Outcome {
+        ) async throws -> Program.Outcome {
             try text.write(to: folder.appending(path: "words.txt"), atomically: true, encoding: .utf8)
             let lines = sounds.split(separator: " ").joined(separator: "\\n")
             let program = folder.appending(path: "espeak-ng")

@@ -80,7 +80,8 @@ actor UnitFeed {
     ///   - disconnect: Closes the connection of a reader that falls behind.
     /// - Throws: `.busy` at the limit; `.notFound` when the feed has ended.
     func read(
-        keeping kept: Int, hasShapes: Bool = false, upTo limit: Int, of session: String, disconnect: @escaping @Sendable () -> Void
+        keeping kept: Int, hasShapes: Bool = false, upTo limit: Int, of session: String,
+        disconnect: @escaping @Sendable () -> Void
     ) throws -> (number: Int, reader: Reader<UnitRecord>) {
         guard !isEnded else { throw VisemeError(.notFound, "Session '\(session)' has ended") }
         guard readers.count < limit else {

@@ -30,8 +30,6 @@ CHUNK = 500
 SEED = 9
 #: Poses of a chunk: few, so that what lies behind the face is drawn once.
 POSES = 40
-#: Share of the pictures whose mouth lies between two others.
-MIXED = 0.4
 
 
 def box(index: int) -> tuple[int, int, int, int]:
@@ -138,10 +136,6 @@ def make(settings: CompactConfig, count: int) -> None:
         poses = r.choice(presenter.LOOP_FRAMES, POSES, replace=False)
         pose = r.choice(poses, CHUNK)
         mouth = np.stack([track[r.choice(pools[int(r.choice(6, p=[0.5, 0.12, 0.13, 0.08, 0.12, 0.05]))])] for _ in range(CHUNK)])
-        # The listener does not know which of several mouths it hears, and asks for something between them.
-        between = r.random(CHUNK) < MIXED
-        share = r.random((CHUNK, 1))
-        mouth[between] = (share * mouth + (1 - share) * mouth[r.permutation(CHUNK)])[between]
         other = (r.random(CHUNK) < 0.15) & (np.abs(mouth).sum(1) > 0.02)      # combinations that no phone asks for
         mouth[other] = np.clip(mouth[other] + r.normal(0, 0.08, (other.sum(), 7)), [0, -1, 0, 0, 0, 0, 0], 1)
         np.save(folder / f"{chunk:03}.npy", np.stack([draw(int(p), m) for p, m in zip(pose, mouth)]))
