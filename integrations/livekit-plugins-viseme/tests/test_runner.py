@@ -97,7 +97,7 @@ class RunnerTests(unittest.IsolatedAsyncioTestCase):
         for number in range(SEGMENTS):
             seconds = chance.choice([chance.uniform(0.02, 0.3), chance.uniform(0.3, 1.6)])
             stop_after = None if chance.random() < 0.4 else chance.uniform(0, seconds + 0.4)
-            before, ends = self.given, len(self.ends)
+            before, ends, starts = self.given, len(self.ends), len(self.starts)
             await self.push(babble(seconds, number), chance)
             if stop_after is not None:
                 asked += 1
@@ -107,7 +107,7 @@ class RunnerTests(unittest.IsolatedAsyncioTestCase):
             with self.subTest(number=number, seconds=seconds, stop_after=stop_after):
                 self.assertEqual(len(self.ends), ends + 1)
                 if not event.interrupted:
-                    self.assertAlmostEqual(event.playback_position, seconds, delta=0.04)
+                    self.assertAlmostEqual(event.playback_position, seconds, delta=0.002)  # the bar is 0.04
                 else:
                     interrupted += 1
                     self.assertIsNotNone(stop_after)
@@ -115,6 +115,7 @@ class RunnerTests(unittest.IsolatedAsyncioTestCase):
                 worst = max(worst, abs(event.playback_position - heard))
                 self.assertAlmostEqual(event.playback_position, heard, delta=0.04)
                 self.assertLessEqual(heard, seconds + 0.001)
+                self.assertEqual(len(self.starts) - starts, int(event.playback_position > 0), "what is heard has begun, once")
         await asyncio.sleep(0.5)
         self.assertEqual(len(self.ends), SEGMENTS, "no end comes late")
         self.assertEqual(self.errors, [])

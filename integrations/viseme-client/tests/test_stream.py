@@ -148,5 +148,52 @@ class HTTPTests(unittest.IsolatedAsyncioTestCase):
             Viseme("localhost:8080")
 
 
+class SpeechTests(unittest.IsolatedAsyncioTestCase):
+    async def test_speech_that_an_interruption_overtakes_is_interrupted_again_and_new_speech_waits(self) -> None:
+        log: list[str] = []
+
+        async def serve(line: str, body: bytes, writer: asyncio.StreamWriter) -> None:
+            path = line.split()[1]
+            what = "interrupt" if "interrupt" in path else path.partition("utterance=")[2]
+            log.append(f"+{what}")
+            # The old speech is slower on its way than the interruption, and was taken by a server that is not interrupted any more.
+            await asyncio.sleep(0.2 if "old" in what else 0.05)
+            log.append(f"-{what}")
+            writer.write(answer(b'{"isInterrupted": false}'))
+
+        async with ScriptedServer(serve) as server, Viseme(server.url) as viseme:
+            session = Session(viseme.pool, TOLD)
+            old, new = session.utterance("old", rate=16_000), session.utterance("new", rate=16_000)
+            await old.write(bytes(320))
+            await asyncio.sleep(0.05)
+            interrupting = asyncio.create_task(session.interrupt())
+            await asyncio.sleep(0.01)
+            await new.write(bytes(320))
+            await interrupting
+            await asyncio.sleep(0.15)
+            self.assertEqual(log, ["+old", "+interrupt", "-interrupt", "-old", "+interrupt", "-interrupt", "+new", "-new"])
+            self.assertTrue(old.is_interrupted)
+            self.assertFalse(new.is_interrupted)
+
+    async def test_pieces_gather_while_a_request_is_under_way(self) -> None:
+        bodies: list[int] = []
+
+        async def serve(line: str, body: bytes, writer: asyncio.StreamWriter) -> None:
+            bodies.append(len(body))
+            await asyncio.sleep(0.05)
+            writer.write(answer(b"{}"))
+
+        async with ScriptedServer(serve) as server, Viseme(server.url) as viseme:
+            utterance = Session(viseme.pool, TOLD).utterance(rate=16_000)
+            for _ in range(20):
+                await utterance.write(bytes(640))
+                await asyncio.sleep(0.001)
+            await utterance.finish()
+            await asyncio.sleep(0.3)
+            self.assertEqual(sum(bodies), 20 * 640)
+            self.assertLess(len(bodies), 5)
+            self.assertIn("finish=true", server.requests[-1])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -43,7 +43,7 @@ def find_binary(named: str | Path | None = None) -> Path:
     raise VisemeError(
         f"There is no program `viseme`: not in VISEME_BINARY, not in the PATH, no {BUILT} in {here} or above it",
         code="unavailable",
-        hint="Build it in a checkout of Viseme with `make build`, then set VISEME_BINARY to its .build/release/viseme",
+        hint="Install the package that `make package` makes, or build it in a checkout of Viseme with `make build` and set VISEME_BINARY to its .build/release/viseme",
     )
 
 
