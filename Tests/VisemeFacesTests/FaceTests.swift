@@ -127,7 +127,7 @@ struct FaceTests {
         var random = SeededRandom(3)
         let middles: [SIMD2<Double>?] = (0..<100).map { k in
             k % 17 == 3
-                ? nil : SIMD2(320.4, 200.6) + SIMD2(Double.random(in: -0.4...0.4, using: &random), Double.random(in: -0.4...0.4, using: &random))
+                ? nil : SIMD2(320.4, 200.6) + SIMD2(Double.random(in: -0.25...0.25, using: &random), Double.random(in: -0.25...0.25, using: &random))
         }
         let corners = CropPath.corners(middles, size: PixelSize(width: 64, height: 32))
         #expect(corners.count == 100)
