@@ -63,8 +63,8 @@ public struct AvatarCheck: Sendable {
 
 /// What the faces of a template tell of its pack.
 struct TemplateFigures {
-    /// Limits: as good, and still usable. Set with robin, with packs of two real people, and with crops, masks and loops that were
-    /// spoiled on purpose.
+    /// Limits: as good, and still usable. Set with both robins, and with crops and masks that were spoiled on purpose; no pack of
+    /// another person was at hand.
     enum Limits {
         /// Deviation of the crop from the head from frame to frame, in pixels. Whole pixels alone make 0.4, robin has 0.8.
         static let jitter = (good: 1.2, usable: 1.8)
