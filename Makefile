@@ -9,7 +9,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing --explicit-target-dependency-
 BINARY := .build/release/viseme
 export VISEME_STRICT ?= 1
 
-.PHONY: help setup build demo test test-training test-training-slow page lint format bench bench-server soak avatar golden parity fuzz verdicts docs clean
+.PHONY: help setup build demo test test-training test-training-slow page test-client integrations integrations-slow lint format bench bench-server soak avatar golden parity fuzz verdicts check-library package check-package docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,7 +39,16 @@ test-training-slow: ## What takes longer: a preparation that is killed, a traini
 page: build ## Use the web page in Chromium: speak, watch, interrupt, render (needs chromium)
 	$(PYTHON) -B Tests/Page/page_test.py --viseme $(BINARY) --screenshots out/page
 
-lint: ## Check format, layering, the rules of the house, and the training's Python
+test-client: build ## Test the Python client against the program, quickly; needs Python's standard library alone
+	@cd integrations/viseme-client && VISEME_BINARY=$(CURDIR)/$(BINARY) $(PYTHON) -B -m unittest tests.test_stream tests.test_live.SessionTests
+
+integrations: build ## Test the Python packages for voice agents (installs LiveKit Agents and Pipecat; Chromium)
+	@scripts/integrations.sh $(BINARY) $(PYTHON)
+
+integrations-slow: build ## The same with 1,000 segments and a call of ten minutes
+	@scripts/integrations.sh $(BINARY) $(PYTHON) slow
+
+lint: ## Check format, layering, the rules of the house, and the Python code
 	@scripts/setup.sh lint
 	@scripts/lint.sh
 
@@ -75,6 +84,15 @@ fuzz: setup ## Fuzz every parser of model files for a minute each (Linux)
 
 verdicts: build ## Measure the verdict on 200 fresh and some trained networks (needs training/ installed)
 	$(PYTHON) Tests/Fixtures/verdict_bars.py --viseme $(BINARY)
+
+check-library: setup ## Build an app from nothing that uses the engine without the server, and run it
+	@scripts/check-library-user.sh
+
+package: ## Make out/viseme_VERSION_ARCH.deb for Debian 12: nothing needed to run it but apt
+	@scripts/package.sh
+
+check-package: ## Install the package in a bare Debian 12, render, serve, remove (root, debootstrap)
+	@scripts/check-package.sh out/viseme_*.deb
 
 docs: setup ## Write the symbols' documentation; every public symbol must have one
 	@scripts/docs.sh

@@ -12,6 +12,9 @@ let settings: [SwiftSetting] =
         .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     ] + (strict ? [.treatAllWarnings(as: .error)] : [])
 
+// What `viseme serve` needs: an app that wants the engine alone (traits: []) does not even download it.
+let served = TargetDependencyCondition.when(traits: ["Server"])
+
 let package = Package(
     name: "Viseme",
     platforms: [.macOS(.v15), .iOS(.v18)],
@@ -24,6 +27,10 @@ let package = Package(
         .library(name: "VisemeFaces", targets: ["VisemeFaces"]),
         .library(name: "VisemeServer", targets: ["VisemeServer"]),
         .executable(name: "viseme", targets: ["VisemeCLI"]),
+    ],
+    traits: [
+        .trait(name: "Server", description: "Live sessions over HTTP: VisemeServer and `viseme serve`."),
+        .default(enabledTraits: ["Server"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -73,9 +80,10 @@ let package = Package(
             name: "VisemeStreaming",
             dependencies: [
                 "Viseme", "VisemeFFmpeg",
-                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "Subprocess", package: "swift-subprocess", condition: served),
                 .product(
-                    name: "SystemPackage", package: "swift-system", condition: .when(platforms: [.linux])),
+                    name: "SystemPackage", package: "swift-system",
+                    condition: .when(platforms: [.linux], traits: ["Server"])),
             ],
             swiftSettings: settings),
 
@@ -84,14 +92,14 @@ let package = Package(
             name: "VisemeServer",
             dependencies: [
                 "Viseme", "VisemeFFmpeg", "VisemeStreaming",
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Hummingbird", package: "hummingbird", condition: served),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: served),
+                .product(name: "HTTPTypes", package: "swift-http-types", condition: served),
+                .product(name: "Logging", package: "swift-log", condition: served),
+                .product(name: "NIOCore", package: "swift-nio", condition: served),
+                .product(name: "NIOHTTP1", package: "swift-nio", condition: served),
+                .product(name: "Crypto", package: "swift-crypto", condition: served),
+                .product(name: "GRDB", package: "GRDB.swift", condition: served),
             ],
             resources: [.copy("Page/Static"), .copy("openapi.json")], swiftSettings: settings),
 
@@ -99,10 +107,11 @@ let package = Package(
         .executableTarget(
             name: "VisemeCLI",
             dependencies: [
-                "Viseme", "VisemeONNX", "VisemeCoreML", "VisemeFFmpeg", "VisemeModels", "VisemeFaces", "VisemeServer",
+                "Viseme", "VisemeONNX", "VisemeCoreML", "VisemeFFmpeg", "VisemeModels", "VisemeFaces",
+                .target(name: "VisemeServer", condition: served),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log", condition: served),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: served),
             ],
             swiftSettings: settings),
 
@@ -145,12 +154,12 @@ let package = Package(
             dependencies: [
                 "Viseme", "VisemeONNX", "VisemeFFmpeg", "VisemeModels", "VisemeServer", "VisemeStreaming",
                 "VisemeTestSupport",
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdTesting", package: "hummingbird"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Hummingbird", package: "hummingbird", condition: served),
+                .product(name: "HummingbirdTesting", package: "hummingbird", condition: served),
+                .product(name: "HTTPTypes", package: "swift-http-types", condition: served),
+                .product(name: "Logging", package: "swift-log", condition: served),
+                .product(name: "NIOCore", package: "swift-nio", condition: served),
+                .product(name: "GRDB", package: "GRDB.swift", condition: served),
             ],
             swiftSettings: settings),
         .testTarget(

@@ -59,7 +59,7 @@ struct ConvertCommand: AsyncParsableCommand {
     func run() async throws {
         if precision == .int8 { return try await quantise() }
         var converter = ModelConverter(
-            tool: "viseme \(VisemeCommand.version)", runner: try ONNXBackend(libraryPath: onnxruntime))
+            tool: "viseme \(Release.version)", runner: try ONNXBackend(libraryPath: onnxruntime))
         converter.precision = precision == .fp16 ? .fp16 : .fp32
         converter.audio = audio.flatMap { GeneratorArchitecture.Audio(rawValue: $0.rawValue) }
         converter.allowUntrained = allowUntrained
@@ -82,7 +82,7 @@ struct ConvertCommand: AsyncParsableCommand {
         let avatar = try Avatar(contentsOf: URL(filePath: source))
         let media = FFmpeg.viseme
         let quantiser = PackQuantiser(
-            tool: "viseme \(VisemeCommand.version)", backend: try ONNXBackend(libraryPath: onnxruntime), media: media)
+            tool: "viseme \(Release.version)", backend: try ONNXBackend(libraryPath: onnxruntime), media: media)
         var reader: (any SpeechReader)?
         if let speech { reader = try await media.speech(at: URL(filePath: speech)) }
         let cost = try await quantiser.run(avatar, to: URL(filePath: target), speech: reader, overwrite: force)

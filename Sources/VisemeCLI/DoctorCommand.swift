@@ -10,12 +10,16 @@ struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Find out why a mouth does not move as it should: names the guilty stage.",
-        discussion:
-            "Runs every stage of a pack, or a single model, in seconds. The exit status is 0 when all is well, 1 when not."
-    )
+        discussion: """
+            Runs every stage of a pack, or a single model, in seconds. With --system it looks at this machine instead: cores, instructions, \
+            memory, ONNX Runtime, libav*, and says what to install. The exit status is 0 when all is well, 1 when not.
+            """)
 
-    @Argument(help: "The pack: a folder or a name; or a model file.")
-    var subject = "robin"
+    @Argument(help: "The pack: a folder or a name; or a model file. 'robin' by default.")
+    var subject: String?
+
+    @Flag(help: "Look at this machine instead of a pack: what it can do, and what to install.")
+    var system = false
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -23,7 +27,12 @@ struct DoctorCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("ONNX Runtime's shared library.", valueName: "path"))
     var onnxruntime: String?
 
+    func validate() throws {
+        guard !system || subject == nil else { throw ValidationError("--system looks at the machine, not at a pack.") }
+    }
+
     func run() async throws {
+        if system { return try examineSystem() }
         let report = try await examine()
         try report.show(json: json)
     }
@@ -38,6 +47,7 @@ struct DoctorCommand: AsyncParsableCommand {
             ])
         }
         let doctor = Doctor(backend: TranslatingBackend(splitting: onnx), runner: onnx, media: FFmpeg.viseme)
+        let subject = subject ?? "robin"
         let url = URL(filePath: subject)
         if !Avatar.isPack(at: url), FileManager.default.fileExists(atPath: url.path) {
             return await doctor.examine(modelAt: url)
@@ -45,6 +55,37 @@ struct DoctorCommand: AsyncParsableCommand {
         var options = EngineOptions()
         options.avatar = subject
         return await doctor.examine(packAt: try options.findAvatar())
+    }
+}
+
+extension DoctorCommand {
+    private func examineSystem() throws {
+        let report = SystemReport.examine(onnxruntime: onnxruntime)
+        if json {
+            try Terminal.printJSON(report)
+        } else {
+            for finding in report.findings {
+                try finding.outcome.show(finding.subject, finding.message, advice: finding.advice)
+            }
+            try Terminal.result(report.isReady ? "Viseme \(report.version) works here" : "something is missing")
+        }
+        if !report.isReady { throw ExitCode(1) }
+    }
+}
+
+extension DoctorReport.Outcome {
+    /// Prints a finding.
+    fileprivate func show(_ subject: String, _ message: String, advice: String?) throws {
+        let (sign, colour) =
+            switch self {
+            case .good: ("ok  ", "32")
+            case .bad: ("BAD ", "31")
+            case .warn: ("warn", "33")
+            case .skipped: ("--  ", "2")
+            }
+        let mark = isatty(STDOUT_FILENO) == 1 ? "\u{1B}[\(colour)m\(sign)\u{1B}[0m" : sign
+        try Terminal.result("\(mark) \(subject): \(message.replacing("\n", with: "\n       "))")
+        if let advice { try Terminal.result("       → \(advice)") }
     }
 }
 
@@ -68,22 +109,8 @@ extension DoctorReport {
     }
 
     private func showLines() throws {
-        let isColoured = isatty(STDOUT_FILENO) == 1
-        func mark(_ outcome: DoctorReport.Outcome) -> String {
-            let (sign, colour) =
-                switch outcome {
-                case .good: ("ok  ", "32")
-                case .bad: ("BAD ", "31")
-                case .warn: ("warn", "33")
-                case .skipped: ("--  ", "2")
-                }
-            return isColoured ? "\u{1B}[\(colour)m\(sign)\u{1B}[0m" : sign
-        }
         for finding in findings {
-            try Terminal.result(
-                "\(mark(finding.outcome)) \(finding.stage.rawValue): \(finding.message.replacing("\n", with: "\n       "))"
-            )
-            if let advice = finding.advice { try Terminal.result("       → \(advice)") }
+            try finding.outcome.show(finding.stage.rawValue, finding.message, advice: finding.advice)
         }
         if let guilty {
             try Terminal.result("guilty stage: \(guilty.rawValue)")

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Foundation
 import Viseme
-import VisemeServer
 
 #if canImport(Glibc)
     import Glibc
@@ -10,17 +9,24 @@ import VisemeServer
 /// `viseme`: the commands, and how their errors become exit codes.
 @main
 struct VisemeCommand: AsyncParsableCommand {
-    static let version = Server.version
-
     static let configuration = CommandConfiguration(
         commandName: "viseme",
         abstract: "An avatar pack + any speech → a talking-head video.",
-        version: version,
+        version: Release.version,
         subcommands: [
-            RenderCommand.self, StreamCommand.self, ServeCommand.self, FeaturesCommand.self, VisemesCommand.self,
+            RenderCommand.self, JoinCommand.self, StreamCommand.self, FeaturesCommand.self, VisemesCommand.self,
             AvatarCommand.self, ReportCommand.self,
             InspectCommand.self, ConvertCommand.self, CompareCommand.self, DoctorCommand.self, BenchCommand.self,
-        ])
+        ] + server)
+
+    /// What needs the trait `Server`.
+    private static var server: [any ParsableCommand.Type] {
+        #if Server
+            [ServeCommand.self]
+        #else
+            []
+        #endif
+    }
 
     static func main() async {
         Terminal.openStandardStreams()

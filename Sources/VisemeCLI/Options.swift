@@ -23,7 +23,8 @@ struct EngineOptions: ParsableArguments {
         }
     }
 
-    @Option(help: "The avatar pack: a folder, or a name found in avatars/ or the folders of VISEME_AVATARS.")
+    @Option(
+        help: "The avatar pack: a folder, or a name in avatars/, the folders of VISEME_AVATARS, or beside the program.")
     var avatar = "robin"
 
     @Option(
@@ -75,7 +76,10 @@ struct EngineOptions: ParsableArguments {
     func openAvatar() throws -> Avatar {
         let named = ProcessInfo.processInfo.environment["VISEME_AVATARS"] ?? ""
         let folders = ["avatars"] + named.split(separator: ":").map(String.init)
-        return try Avatar.find(avatar, in: folders.map { URL(filePath: $0) })
+        // An installed program brings its avatars: avatars/ beside it.
+        let own = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent()
+        let all = folders.map { URL(filePath: $0) } + [own?.appending(path: "avatars")].compactMap(\.self)
+        return try Avatar.find(avatar, in: all)
     }
 
     func makeBackend() throws -> any InferenceBackend {
@@ -143,5 +147,5 @@ struct AudioInput {
 
 extension FFmpeg {
     /// libav* as this program uses it.
-    static let viseme = FFmpeg(software: "Viseme \(VisemeCommand.version)")
+    static let viseme = FFmpeg(software: "Viseme \(Release.version)")
 }

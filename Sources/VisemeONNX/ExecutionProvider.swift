@@ -11,7 +11,7 @@ public enum ExecutionProvider: String, Sendable, CaseIterable, Codable {
     case cuda
 
     /// What ONNX Runtime calls it.
-    var nativeName: String {
+    public var nativeName: String {
         switch self {
         case .cpu: "CPUExecutionProvider"
         case .openvino: "OpenVINOExecutionProvider"

@@ -10,8 +10,8 @@ import Viseme
 
 /// ONNX Runtime's shared library, found and opened at run time.
 ///
-/// Building Viseme needs nothing installed. The search order is: the path given, `VISEME_ONNXRUNTIME`, `.deps` below the
-/// working folder, the executable's folder (and `.deps` above it), the system's own paths. A miss lists every place.
+/// Building Viseme needs nothing installed. The search order is: the path given, `VISEME_ONNXRUNTIME`, the executable's folder, `.deps`
+/// below the working folder and above the executable, the system's own paths. A miss lists every place.
 public struct ONNXRuntimeLibrary: Sendable {
     /// Where the library was found.
     public let path: String
@@ -80,7 +80,7 @@ public struct ONNXRuntimeLibrary: Sendable {
     }
 
     /// The providers that the library was built with, by ONNX Runtime's names.
-    func providers() throws -> [String] {
+    public func providers() throws -> [String] {
         var names: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
         var count: CInt = 0
         try Self.check(api, api.pointee.GetAvailableProviders(&names, &count), "listing the providers")
@@ -102,9 +102,11 @@ public struct ONNXRuntimeLibrary: Sendable {
         if let variable = ProcessInfo.processInfo.environment["VISEME_ONNXRUNTIME"], !variable.isEmpty {
             return [variable]  // who names a library wants that one, not another
         }
+        let executable = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent()
+        // First, so that an installed program runs nothing out of the folder that it happens to be started in.
+        if let executable { places.append(executable.appending(path: name).path) }
         places.append(FileManager.default.currentDirectoryPath + "/.deps/\(deps)/lib/" + name)
-        if let executable = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent() {
-            places.append(executable.appending(path: name).path)
+        if let executable {
             // .build/<triple>/<configuration>/viseme inside a checkout: look into the folders above.
             var folder = executable
             for _ in 0..<5 {

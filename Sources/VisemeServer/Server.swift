@@ -9,9 +9,6 @@ import VisemeStreaming
 
 /// The HTTP server for live sessions, render jobs and the web page. At shutdown sessions end with complete streams.
 public struct Server: Service {
-    /// The program's version, shown by `/metrics`.
-    public static let version = "0.1.0"
-
     private let configuration: ServerConfiguration
     private let library: AvatarLibrary
     private let sessions: Sessions

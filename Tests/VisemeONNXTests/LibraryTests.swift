@@ -154,15 +154,19 @@ struct SearchTests {
         #expect(error?.hint?.contains("make setup") == true)
     }
 
-    @Test("The search goes through .deps, the executable's folder and the system, unless the variable names a library")
+    @Test("The search goes through the executable's folder, .deps and the system, unless the variable names a library")
     func order() {
         let places = ONNXRuntimeLibrary.candidates(folder: "onnxruntime")
         if let named = ProcessInfo.processInfo.environment["VISEME_ONNXRUNTIME"], !named.isEmpty {
             #expect(places == [named])
         } else {
+            // An installed program must not run a library that lies in the working folder.
+            let own = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent().path ?? ""
+            let working = FileManager.default.currentDirectoryPath
             #expect(
-                places.first == FileManager.default.currentDirectoryPath + "/.deps/onnxruntime/lib/"
-                    + Repository.libraryName)
+                places.prefix(2) == [
+                    "\(own)/\(Repository.libraryName)", "\(working)/.deps/onnxruntime/lib/\(Repository.libraryName)",
+                ])
             #expect(places.last == Repository.libraryName)
             #expect(places.count >= 3)
         }

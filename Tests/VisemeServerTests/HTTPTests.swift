@@ -66,7 +66,7 @@ struct HTTPTests {
         let helpless = types.filter { name in !lines.contains { $0.hasPrefix("# HELP \(name) ") } }
         let wanted = [
             "viseme_sessions_failed_total 0", "viseme_slow_viewers_total 0",
-            "viseme_refused_total{reason=\"speaking\"} 0", "viseme_build_info{version=\"\(Server.version)\"} 1",
+            "viseme_refused_total{reason=\"speaking\"} 0", "viseme_build_info{version=\"\(Release.version)\"} 1",
             "viseme_http_request_seconds_count 0", "viseme_speech_start_seconds_count 0",
         ]
         let names = ["cpu_seconds_total", "resident_memory_bytes", "open_fds", "max_fds", "start_time_seconds"]

@@ -8,7 +8,8 @@ public struct Render: Sendable {
     public var media: any MediaBackend
     /// The speech: any audio or video file.
     public var audio: URL
-    /// The frames wanted; nil for all of them. With a range, the sound is cut to it and encoded anew.
+    /// The frames wanted; nil for all of them. With a range, the sound is cut to it and encoded anew, and the file says what it holds, for
+    /// joining.
     public var range: Range<Int>?
     /// x264's constant rate factor, 0 (lossless) … 51.
     public var crf = 18
@@ -41,6 +42,9 @@ public struct Render: Sendable {
             sound: .init(url: audio, range: seconds), crf: crf, overwrite: overwrite,
             declaresSynthetic: declaresSynthetic)
         request.notice = engine.untrainedNotice
+        request.segment = range.map {
+            VideoSegment(firstFrame: $0.lowerBound, of: manifest, notice: engine.untrainedNotice)
+        }
         let writer = try await media.writer(request)
         do {
             let start = ContinuousClock.now

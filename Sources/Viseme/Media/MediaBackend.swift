@@ -84,6 +84,8 @@ public struct VideoRequest: Sendable {
     public var declaresSynthetic: Bool
     /// One more sentence for the metadata's comment; nil for none.
     public var notice: String?
+    /// Which part of a render it is, for joining; nil for a whole one. A folder of images does not say it.
+    public var segment: VideoSegment?
 
     /// Describes a video to write.
     public init(

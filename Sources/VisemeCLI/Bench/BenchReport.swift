@@ -48,7 +48,7 @@ struct BenchReport: Encodable {
         var ratios: [Ratio] = []
     }
 
-    var version = VisemeCommand.version
+    var version = Release.version
     /// The checkout's, where the program runs in one.
     var commit: String?
     var machine = Machine(processor: BenchReport.processor())

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import Viseme
 
 /// Counters and histograms since the server's start, as Prometheus reads them.
 final class Metrics: Sendable {
@@ -81,7 +82,7 @@ final class Metrics: Sendable {
             lines.append("# TYPE viseme_\(name) \(type)")
         }
         begin("build_info", "gauge")
-        lines.append("viseme_build_info{version=\"\(Server.version)\"} 1")
+        lines.append("viseme_build_info{version=\"\(Release.version)\"} 1")
         for (name, value) in gauges {
             begin(name, "gauge")
             lines.append("viseme_\(name) \(value)")
