@@ -9,7 +9,8 @@ import VisemeTestSupport
 
 @testable import VisemeServer
 
-@Suite("Avatars that are uploaded", .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
+@Suite(
+    "Avatars that are uploaded", .enabled(if: Repository.canRunModels, "ONNX Runtime is not in .deps: run make setup"))
 struct AvatarUploadTests {
     private static let admin = ServerConfiguration.APIKey(name: "admin", sha256: hexDigest(of: "let me in"))
     private static let user = ServerConfiguration.APIKey(name: "me", sha256: hexDigest(of: "open sesame"))
@@ -43,7 +44,8 @@ struct AvatarUploadTests {
 
     private func ids(_ client: any TestClientProtocol) async throws -> [String] {
         let answer = try await client.get("/v1/avatars", Self.headers)
-        return try JSONDecoder().decode(AvatarRoutes.List.self, from: Data(answer.body.readableBytesView)).avatars.map(\.id)
+        return try JSONDecoder().decode(AvatarRoutes.List.self, from: Data(answer.body.readableBytesView)).avatars.map(
+            \.id)
     }
 
     /// Nothing is left of what was refused.
@@ -182,8 +184,10 @@ struct AvatarUploadTests {
             let own = try await client.execute(uri: "/v1/avatars/tiny", method: .delete, headers: Self.headers)
             #expect(own.status == .forbidden)
             for name in ["..", "%2e%2e%2ftiny", "a%2fb"] {
-                let answer = try await client.execute(uri: "/v1/avatars/\(name)", method: .delete, headers: Self.headers)
-                #expect([.notFound, .badRequest, .methodNotAllowed].contains(answer.status), "\(name): \(answer.status)")
+                let answer = try await client.execute(
+                    uri: "/v1/avatars/\(name)", method: .delete, headers: Self.headers)
+                #expect(
+                    [.notFound, .badRequest, .methodNotAllowed].contains(answer.status), "\(name): \(answer.status)")
             }
         }
         try await server({ $0.maxUploadedAvatars = 1 }) { client, _ in

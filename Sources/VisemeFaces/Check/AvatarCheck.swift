@@ -16,7 +16,9 @@ public struct AvatarCheck: Sendable {
     private let media: any MediaBackend
 
     /// Loads the pack's models.
-    public init(_ avatar: Avatar, backend: any InferenceBackend, models: FaceModels, media: any MediaBackend) async throws {
+    public init(_ avatar: Avatar, backend: any InferenceBackend, models: FaceModels, media: any MediaBackend)
+        async throws
+    {
         let encoder = try await backend.audioEncoder(try avatar.model(.audioEncoder), threads: 1)
         generator = try await backend.generators(
             try avatar.model(.generator), count: 1, threads: 1,
