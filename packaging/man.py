@@ -34,7 +34,7 @@ def command(described: dict[str, Any], path: list[str], out: list[str]) -> None:
     if described.get("discussion"):
         out += [".PP", escaped(described["discussion"])]
     for argument in shown:
-        if argument.get("names") and argument["names"][0]["name"] in ("help", "version"):
+        if {"help", "version"} & {name["name"] for name in argument.get("names", [])}:
             continue
         out += [".TP", f".B {escaped(term(argument))}"]
         default = f" (default: {argument['defaultValue']})" if argument.get("defaultValue") else ""

@@ -5,13 +5,14 @@ packages are in the program; Package.resolved says their versions.
 """
 
 import json
+import re
 import shutil
 import sys
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cyclonedx.factory.license import LicenseFactory
+from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot5
@@ -38,6 +39,8 @@ def packages(root: Path, scratch: Path) -> list[tuple[str, str, str, Path]]:
     for pin in json.loads((root / "Package.resolved").read_text())["pins"]:
         folder = next(path for path in (scratch / "checkouts").iterdir() if path.name.lower() == pin["identity"])
         own = {path.name for pattern in ("*", "Sources/*", "Sources/*/*") for path in folder.glob(pattern) if path.is_dir()}
+        # A target may be called otherwise than its folder.
+        own |= set(re.findall(r'\.target\(\s*name:\s*"([^"]+)"', (folder / "Package.swift").read_text()))
         if own & modules:
             found.append((folder.name, pin["state"]["version"], pin["location"], folder))
             modules -= own

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 fail() { echo "check-package: error: $*" >&2; exit 1; }
 package=$(realpath "${1:?usage: check-package.sh PACKAGE.deb [FOLDER]}")
 { [ "$(id -u)" = 0 ] && command -v debootstrap >/dev/null; } || fail "this needs root and debootstrap: sudo apt-get install debootstrap"
-mirror=$(sed -nE 's/^(URIs:|deb) +(\[[^]]*\] +)?(https?:[^ ]+).*/\3/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1)
+mirror=$(sed -nE 's/^(URIs:|deb) +(\[[^]]*\] +)?(https?:[^ ]+).*/\3/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1) || true
 bare=${2:-$(mktemp -d)/bare}
 [ -x "$bare/bin/sh" ] || debootstrap --variant=minbase bookworm "$bare" "$mirror" >/dev/null
 root=$(mktemp -d)
@@ -54,7 +54,7 @@ mkdir -p "$state/avatars" "$state/data"
 chown -R 61234:61234 "$state"
 command=$(sed -n 's/^ExecStart=//p' "$root/lib/systemd/system/viseme.service")
 port=18080
-unshare -m bash -c "mount --bind '$root' '$root' && mount -o remount,bind,ro '$root' && mount --bind '$state' '$state' && mount -o remount,bind,rw '$state' && mount -t tmpfs tmpfs '$root/tmp' &&
+unshare -m bash -c "mount --rbind '$root' '$root' && mount -o remount,bind,ro '$root' && mount --bind '$state' '$state' && mount -o remount,bind,rw '$state' && mount -t tmpfs tmpfs '$root/tmp' &&
     exec chroot --userspec=61234:61234 --groups= '$root' /usr/bin/setpriv --no-new-privs --inh-caps=-all env -i PATH=/usr/bin:/bin HOME=/ VISEME_PORT=$port sh -c 'cd /var/lib/viseme && umask 077 && exec $command'" >"$root.log" 2>&1 &
 server=$!
 answer() { bash -c "exec 3<>/dev/tcp/127.0.0.1/$port && printf 'GET $1 HTTP/1.0\r\nHost: 127.0.0.1:$port\r\n\r\n' >&3 && head -n 1 <&3" 2>/dev/null; }

@@ -82,7 +82,7 @@ rmdir "$share/doc-base"
 
 # --- What it needs of Debian, by the libraries that it asks for ----------------------------------------------------------------------------
 printf 'Source: viseme\n\nPackage: viseme\nArchitecture: %s\n' "$architecture" >"$work/debian/control"
-depends=$(cd "$work" && dpkg-shlibdeps -O -x viseme root/usr/lib/viseme/viseme root/usr/lib/viseme/libonnxruntime.so 2>"$work/shlibdeps.log" |
+depends=$(cd "$work" && dpkg-shlibdeps -O root/usr/lib/viseme/viseme root/usr/lib/viseme/libonnxruntime.so 2>"$work/shlibdeps.log" |
     sed -n 's/^shlibs:Depends=//p') || { cat "$work/shlibdeps.log" >&2; exit 1; }
 [[ $depends == *libavformat* ]] || fail "dpkg-shlibdeps found: $depends"
 .deps/package/bin/python packaging/parts.py . "$scratch" "$version" "$SOURCE_DATE_EPOCH" "$depends" "$work"

@@ -10,7 +10,8 @@ import VisemeONNX
 struct AvatarCheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Find out whether a pack's parts belong to one another: crop, loop, mask, and the person who is drawn.",
+        abstract:
+            "Find out whether a pack's parts belong to one another: crop, loop, mask, and the person who is drawn.",
         discussion: """
             Everything that `viseme doctor` looks at, and the face: whether the crop follows it without trembling, whether the template \
             loops without a jerk, whether the mask holds the mouth, and whether what is drawn is this person, as sharp and in this \
@@ -36,7 +37,8 @@ struct AvatarCheckCommand: AsyncParsableCommand {
         // What cannot be drawn has no face to look at.
         if report.isHealthy {
             let models = try await FaceModels(FaceModelFiles(), runner: onnx)
-            let check = try await AvatarCheck(try Avatar(contentsOf: url), backend: backend, models: models, media: media)
+            let check = try await AvatarCheck(
+                try Avatar(contentsOf: url), backend: backend, models: models, media: media)
             var progress = Progress("looking at the template", total: nil)
             try await check.run(&report) { done, _ in progress.update(done) }
             progress.end()

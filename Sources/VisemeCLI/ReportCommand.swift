@@ -29,10 +29,14 @@ struct ReportCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write all figures, those of every frame included.", valueName: "FILE"))
     var json: String?
 
-    @Option(help: ArgumentHelp("Measure only this part, in seconds, such as 10:13.5; all of the clip is heard.", valueName: "a:b"))
+    @Option(
+        help: ArgumentHelp(
+            "Measure only this part, in seconds, such as 10:13.5; all of the clip is heard.", valueName: "a:b"))
     var range: SecondsRange?
 
-    @Option(help: ArgumentHelp("Delay the clip's sound by so many seconds, as `viseme-train prepare` found it.", valueName: "s"))
+    @Option(
+        help: ArgumentHelp(
+            "Delay the clip's sound by so many seconds, as `viseme-train prepare` found it.", valueName: "s"))
     var soundDelay = 0.0
 
     @Flag(help: "Exit with 1 when a figure is poor.")
@@ -82,7 +86,9 @@ struct ReportCommand: AsyncParsableCommand {
         }
         for row in report.judged {
             let name = row.name.padding(toLength: 20, withPad: " ", startingAt: 0)
-            Terminal.print("\(row.grade == .good ? "     " : row.grade.rawValue + " ") \(name) \(row.value)  (good: \(row.wanted))")
+            Terminal.print(
+                "\(row.grade == .good ? "     " : row.grade.rawValue + " ") \(name) \(row.value)  (good: \(row.wanted))"
+            )
         }
         try await TextOutput.write(to: URL(filePath: output), overwrite: force) { try $0(page) }
         if strict, report.judged.contains(where: { $0.grade == .poor }) { throw ExitCode(1) }

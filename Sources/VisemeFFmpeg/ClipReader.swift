@@ -88,7 +88,8 @@ struct ClipStream: ~Copyable {
         let angle = viseme_rotation(stream)
         let turns = angle.isNaN ? 0 : ((Int((angle / 90).rounded()) % 4) + 4) % 4
         let ratio = parameters.pointee.sample_aspect_ratio
-        let wide = ratio.num > 0 && ratio.den > 0 ? Double(width) * Double(ratio.num) / Double(ratio.den) : Double(width)
+        let wide =
+            ratio.num > 0 && ratio.den > 0 ? Double(width) * Double(ratio.num) / Double(ratio.den) : Double(width)
         // Pixels that are a hundred times as wide as high are damage.
         let stored = PixelSize(width: Int(max(16, min(8192, wide.rounded()))), height: height)
         let shown = turns % 2 == 1 ? PixelSize(width: stored.height, height: stored.width) : stored
@@ -198,7 +199,9 @@ struct UprightPictures: ~Copyable {
         guard raw.color_trc != AVCOL_TRC_SMPTE2084, raw.color_trc != AVCOL_TRC_ARIB_STD_B67 else {
             throw VisemeError(
                 .unsupported, "\(label) has high dynamic range, expected standard range",
-                hint: "`viseme-train prepare` reads it: measure the video that it writes, or export the clip in standard range")
+                hint:
+                    "`viseme-train prepare` reads it: measure the video that it writes, or export the clip in standard range"
+            )
         }
         let wanted = Form(
             width: raw.width, height: raw.height, format: raw.format, matrix: raw.colorspace.rawValue,

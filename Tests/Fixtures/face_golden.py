@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from viseme_train import metrics
 from viseme_train.avatar import measure, shape, video
 from viseme_train.avatar.face import Models, Tracker

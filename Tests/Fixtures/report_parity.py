@@ -1,7 +1,7 @@
 """Compares `viseme report` with the training's own measures on the same frames and references.
 
     viseme report --avatar PACK --video CLIP.mp4 -o r.html --json r.json      CLIP.mp4 at 25 frames a second, of the template's size
-    python Tests/Fixtures/report_parity.py PACK CLIP.mp4 r.json [--frames 40]
+    python Tests/Fixtures/report_parity.py PACK CLIP.mp4 r.json --sound CLIP.wav [--frames 40]
 
 Everything is done once more in Python with `viseme_train.avatar`: landmarks, heads, crops, pairs of target and reference, drawing, texture, steps. Only the
 choice of references is taken from the report. Exit status 1 when a figure differs by more than a hundredth.
@@ -18,6 +18,7 @@ import numpy as np
 import onnxruntime
 import soundfile
 import soxr
+
 from viseme_train import metrics
 from viseme_train.avatar import material, measure, shape, video
 from viseme_train.avatar.face import VARIATIONS, Models, Tracker, square_around

@@ -9,14 +9,14 @@ extension CommandLineTests {
     struct JoinTests {
         private static let ranges = [0..<100, 100..<170, 170..<171, 171..<250]
         /// Segments may be of any container.
-        private static let names = ["a.mp4", "b.mkv", "c.mp4", "d.mov"]
+        private static let files = ["a.mp4", "b.mkv", "c.mp4", "d.mov"]
 
         /// Renders `speech.wav` without loss, as a whole and in segments.
         private func prepare(_ folder: URL, whole: String?, options: [String] = ["--crf", "0"]) async throws {
             try WaveFile(rate: 44100, channels: 2, frames: 44100 * 10 - 300).data.write(
                 to: folder.appending(path: "speech.wav"))
             if let whole { try await render(to: whole, in: folder, options: options) }
-            for (range, name) in zip(Self.ranges, Self.names) {
+            for (range, name) in zip(Self.ranges, Self.files) {
                 try await render(
                     to: name, in: folder, options: options + ["--range", "\(range.lowerBound):\(range.upperBound)"])
             }
@@ -98,9 +98,9 @@ extension CommandLineTests {
                 let cases: [([String], String, String)] = [
                     (["a.mp4", "c.mp4", "d.mov"], "speech.wav", "100:170 are missing"),
                     (["b.mkv", "c.mp4", "d.mov"], "speech.wav", "0:100 are missing"),
-                    (["a.mp4", "b.mkv", "c.mp4"], "speech.wav", "the sound 'speech.wav' has 250"),
-                    (Self.names + ["b.mkv"], "speech.wav", "in another segment"),
-                    (Self.names, "longer.wav", "has 300"),
+                    (["a.mp4", "b.mkv", "c.mp4"], "speech.wav", "has 250"),
+                    (Self.files + ["b.mkv"], "speech.wav", "in another segment"),
+                    (Self.files, "longer.wav", "has 300"),
                     (["a.mp4", "b.mkv", "c.mp4", "other-crf.mp4"], "speech.wav", "other settings"),
                     (["a.mp4", "b.mkv", "c.mp4", "other-pack.mp4"], "speech.wav", "another avatar"),
                     (
@@ -119,8 +119,8 @@ extension CommandLineTests {
                     #expect(isSaid, "\(segments): expected '\(message)' in: \(outcome.errors)")
                     #expect(try names(in: folder) == before, "\(segments)")
                 }
-                #expect(try await join(Self.names, to: "whole.mp4", in: folder).status == 73)
-                #expect(try await join(Self.names, to: "folder", in: folder).status == 64)
+                #expect(try await join(Self.files, to: "whole.mp4", in: folder).status == 73)
+                #expect(try await join(Self.files, to: "folder", in: folder).status == 64)
             }
         }
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VisemeModels
 import VisemeTestSupport
 
 @testable import VisemeCLI

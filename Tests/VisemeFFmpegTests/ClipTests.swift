@@ -28,7 +28,8 @@ struct ClipTests {
         _ = try Tool.run(
             Tool.ffmpeg,
             [
-                "-v", "error", "-f", "lavfi", "-i", "color=black:s=64x48:r=\(rate):d=2,geq=lum='20+4*mod(N,50)':cb=128:cr=128",
+                "-v", "error", "-f", "lavfi", "-i",
+                "color=black:s=64x48:r=\(rate):d=2,geq=lum='20+4*mod(N,50)':cb=128:cr=128",
                 "-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p",
             ] + options + [url.path])
         return url
@@ -45,7 +46,9 @@ struct ClipTests {
             let luma = (Double(image.bytes[0]) / 255 * 219 + 16 - 20) / 4
             // Halves may go either way.
             let near = [(exact - 1e-3).rounded(), (exact + 1e-3).rounded()].map { min($0, (2 * rate).rounded() - 1) }
-            #expect(near.contains { abs(luma - $0.truncatingRemainder(dividingBy: 50)) < 0.3 }, "frame \(k): \(luma), \(near)")
+            #expect(
+                near.contains { abs(luma - $0.truncatingRemainder(dividingBy: 50)) < 0.3 },
+                "frame \(k): \(luma), \(near)")
         }
     }
 
@@ -81,7 +84,8 @@ struct ClipTests {
         _ = try Tool.run(Tool.ffmpeg, ["-v", "error", "-f", "lavfi", "-i", "sine=d=1", sound.path])
         let noPicture = try await #require(throws: VisemeError.self) { _ = try await read(sound) }
         #expect(noPicture.message.contains("no picture"))
-        let bright = try ramp("25", "hdr.mp4", ["-color_trc", "smpte2084", "-colorspace", "bt2020nc", "-color_primaries", "bt2020"])
+        let bright = try ramp(
+            "25", "hdr.mp4", ["-color_trc", "smpte2084", "-colorspace", "bt2020nc", "-color_primaries", "bt2020"])
         let hdr = try await #require(throws: VisemeError.self) { _ = try await read(bright) }
         #expect(hdr.code == .unsupported && hdr.message.contains("high dynamic range"))
         let text = scratch.file("text.mp4")

@@ -93,7 +93,8 @@ struct FaceTests {
         let figures = try GoldenFaces.figures()
         let (one, two) = (try await GoldenFaces.picture(0), try await GoldenFaces.picture(1))
         let mask = try #require(
-            try await FFmpeg().clip(at: Bundle.module.bundleURL.appending(path: "Golden/mask.png")).next()).image
+            try await FFmpeg().clip(at: Bundle.module.bundleURL.appending(path: "Golden/mask.png")).next()
+        ).image
         let region = PixelRegion(
             size: mask.size, isInside: (0..<mask.size.count).map { mask.bytes[3 * $0] > 0 })
         let grey = [GreyPicture(one), GreyPicture(two)]
@@ -127,7 +128,11 @@ struct FaceTests {
         var random = SeededRandom(3)
         let middles: [SIMD2<Double>?] = (0..<100).map { k in
             k % 17 == 3
-                ? nil : SIMD2(320.4, 200.6) + SIMD2(Double.random(in: -0.4...0.4, using: &random), Double.random(in: -0.4...0.4, using: &random))
+                ? nil
+                : SIMD2(320.4, 200.6)
+                    + SIMD2(
+                        Double.random(in: -0.25...0.25, using: &random), Double.random(in: -0.25...0.25, using: &random)
+                    )
         }
         let corners = CropPath.corners(middles, size: PixelSize(width: 64, height: 32))
         #expect(corners.count == 100)

@@ -47,7 +47,9 @@ struct Tar {
         for path in paths {
             let url = folder.appending(path: path)
             var isFolder: ObjCBool = false
-            guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), !isFolder.boolValue else { continue }
+            guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), !isFolder.boolValue else {
+                continue
+            }
             tar.add("\(name)/\(path)", try Data(contentsOf: url))
         }
         return tar.finished

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from viseme_train import metrics
-from viseme_train.avatar import events, hearing, lips, material, shape
+from viseme_train import checkpoint, metrics
+from viseme_train.avatar import fit, hearing, lips, material, shape
 from viseme_train.avatar.lips import PersonCode
 from viseme_train.avatar.material import Material
 from viseme_train.avatar.settings import FitSettings
+from viseme_train.compact.networks import Painter, describe
+from viseme_train.compact.train_painter import Hand
 
 TOY = FitSettings(held_out_seconds=(1.0, 1.0), held_out=0.1)
 
@@ -65,26 +66,46 @@ def test_the_map_is_found_where_there_is_one(robins: Material) -> None:
     code = PersonCode()
     r = lips.learn_to_follow(code, heard, train, numbers, TOY.apart)
     assert r[0] > 0.9
-    said = code.follow(torch.cat([lips.describe(torch.from_numpy(described)), torch.from_numpy(robins.code)], 1)).detach().numpy()
+    said = code.follow(torch.cat([describe(torch.from_numpy(described)), torch.from_numpy(robins.code)], 1)).detach().numpy()
     assert metrics.correlation(said[held, 0], numbers[held, 0]) > 0.9
     # What is not heard stays where it is.
     assert abs(said[:, 1]).max() == 0
 
 
-def test_event_files_are_what_tensorboard_reads(tmp_path: Path) -> None:
-    assert events.crc32c(b"123456789") == 0xE3069283
-    file = events.Events(tmp_path)
-    file.add(300, {"psnr": 25.5, "width r": -0.25})
-    data, found = file.path.read_bytes(), []
-    while data:
-        (length,) = struct.unpack_from("<Q", data)
-        assert data[8:12] == events._masked(data[:8])
-        message = data[12:12 + length]
-        assert data[12 + length:16 + length] == events._masked(message)
-        found.append(message)
-        data = data[16 + length:]
-    assert len(found) == 2
-    assert b"brain.Event:2" in found[0]
-    assert found[1][9:12] == b"\x10\xac\x02"
-    assert b"\x0a\x04psnr\x15" + struct.pack("<f", 25.5) in found[1]
-    assert b"\x0a\x07width r\x15" + struct.pack("<f", -0.25) in found[1]
+def test_a_person_begins_as_robin(robins: Material) -> None:
+    train, held = material.split(robins, TOY)
+    numbers = lips.filmed(robins, train)
+    base = Hand()
+    base.load_state_dict(checkpoint.load(fit.BASE))
+    hand = Hand(PersonCode(), robins.size)
+    fit.start_from(hand, checkpoint.load(fit.BASE), robins, train, numbers)
+    base.eval(), hand.eval()
+    with torch.inference_mode():
+        theirs, own = base.code(torch.from_numpy(robins.mouth[held])), hand.code(torch.from_numpy(numbers[held]))
+        image = torch.rand(1, 6, 64, 96)
+        torch.testing.assert_close(hand.painter(image, theirs[:1], (0, 0)), base.painter(image, theirs[:1]))
+    assert metrics.correlation(own.numpy().ravel(), theirs.numpy().ravel()) > 0.8
+
+
+def test_a_part_learns_its_own_places() -> None:
+    painter = Painter(crop=(96, 128))
+    painter(torch.rand(2, 6, 64, 32), torch.rand(2, 128), (32, 64)).sum().backward()
+    for place, step in zip(painter.places, (32, 16, 8, 4)):
+        assert place.shape[2:] == (128 // step, 96 // step)
+        assert place.grad is not None
+        touched = place.grad.abs().sum((0, 1)) > 0
+        inside = torch.zeros_like(touched)
+        inside[64 // step:128 // step, 32 // step:64 // step] = True
+        assert touched[inside].any()
+        assert not touched[~inside].any()
+
+
+def test_everything_is_drawn_at_first() -> None:
+    painter = Painter().eval()
+    with torch.no_grad():
+        painter.out.bias[48:].fill_(-30)  # nothing is to be seen of the drawing
+    image, code = torch.rand(1, 6, 32, 32), torch.rand(1, 128)
+    with torch.inference_mode():
+        torch.testing.assert_close(painter(image, code), image[:, :3])
+        painter.least_share = 1.0
+        assert (painter(image, code) - image[:, :3]).abs().mean() > 0.05

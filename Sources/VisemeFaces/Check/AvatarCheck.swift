@@ -16,7 +16,9 @@ public struct AvatarCheck: Sendable {
     private let media: any MediaBackend
 
     /// Loads the pack's models.
-    public init(_ avatar: Avatar, backend: any InferenceBackend, models: FaceModels, media: any MediaBackend) async throws {
+    public init(_ avatar: Avatar, backend: any InferenceBackend, models: FaceModels, media: any MediaBackend)
+        async throws
+    {
         let encoder = try await backend.audioEncoder(try avatar.model(.audioEncoder), threads: 1)
         generator = try await backend.generators(
             try avatar.model(.generator), count: 1, threads: 1,
@@ -63,11 +65,11 @@ public struct AvatarCheck: Sendable {
 
 /// What the faces of a template tell of its pack.
 struct TemplateFigures {
-    /// Limits: as good, and still usable. Set with robin, with packs of two real people, and with crops, masks and loops that were
-    /// spoiled on purpose.
+    /// Limits: as good, and still usable. Set with both robins, and with crops and masks that were spoiled on purpose; no pack of
+    /// another person was at hand.
     enum Limits {
-        /// Deviation of the crop from the head from frame to frame, in pixels. Whole pixels alone make 0.3.
-        static let jitter = (good: 0.8, usable: 1.6)
+        /// Deviation of the crop from the head from frame to frame, in pixels. Whole pixels alone make 0.4, robin has 0.8.
+        static let jitter = (good: 1.2, usable: 1.8)
         /// How far the crop strays from its place on the head, in shares of the face's width.
         static let stray = (good: 0.05, usable: 0.12)
         /// Movement of the head where playback turns round, in shares of the face's width a frame.
@@ -172,12 +174,13 @@ struct TemplateFigures {
         return column >= mask[0] && row >= mask[1] && column < mask[2] && row < mask[3]
     }
 
-    /// Whether something is drawn at the very edge of the crop, where a feather cannot end.
+    /// Whether a step can be seen at the very edge of the crop, where a feather cannot end. Robin's mask has 1 of 255 there.
     var touchesEdge: Bool {
         guard let mask = avatar.mask else { return false }
+        let seen = 16
         let (width, height) = (mask.size.width, mask.size.height)
-        return (0..<width).contains { mask.levels[$0] > 0 || mask.levels[(height - 1) * width + $0] > 0 }
-            || (0..<height).contains { mask.levels[$0 * width] > 0 || mask.levels[$0 * width + width - 1] > 0 }
+        return (0..<width).contains { mask.levels[$0] > seen || mask.levels[(height - 1) * width + $0] > seen }
+            || (0..<height).contains { mask.levels[$0 * width] > seen || mask.levels[$0 * width + width - 1] > seen }
     }
 
     /// Writes the findings.

@@ -148,7 +148,8 @@ public struct FaceModels: Sendable {
         return squares.indices.map { number in
             var values = Array(points[number * 3 * FaceMesh.count..<(number + 1) * 3 * FaceMesh.count])
             for i in 0..<FaceMesh.count {
-                let place = (back[number](SIMD2(Double(values[3 * i]), Double(values[3 * i + 1]))) + 0.5)
+                let place =
+                    (back[number](SIMD2(Double(values[3 * i]), Double(values[3 * i + 1]))) + 0.5)
                     * Double(shrink) - 0.5
                 (values[3 * i], values[3 * i + 1]) = (Float(place.x), Float(place.y))
                 values[3 * i + 2] = Float(Double(values[3 * i + 2]) * squares[number].edge / Double(size))

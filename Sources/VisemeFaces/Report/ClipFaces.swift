@@ -38,7 +38,8 @@ struct ClipFaces: Sendable {
         let seen = found.compactMap(\.self)
         guard seen.count * 2 >= found.count, !seen.isEmpty else {
             throw VisemeError(
-                .badData, "A face was found in \(seen.count) of the \(found.count) frames of '\(url.lastPathComponent)'.",
+                .badData,
+                "A face was found in \(seen.count) of the \(found.count) frames of '\(url.lastPathComponent)'.",
                 hint: "The clip must show one person who looks at the lens.")
         }
         let face = seen.map(\.width).median

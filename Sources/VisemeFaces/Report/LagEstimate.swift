@@ -75,7 +75,8 @@ struct LagEstimate {
     private static func peak(_ curve: [Double?]) -> Double? {
         let known = curve.indices.filter { curve[$0] != nil }
         guard let top = known.max(by: { (curve[$0] ?? -2) < (curve[$1] ?? -2) }) else { return nil }
-        guard top > 0, top + 1 < curve.count, let left = curve[top - 1], let right = curve[top + 1], let here = curve[top]
+        guard top > 0, top + 1 < curve.count, let left = curve[top - 1], let right = curve[top + 1],
+            let here = curve[top]
         else { return top.double }
         let bend = left - 2 * here + right
         return bend < 0 ? top.double + min(0.5, max(-0.5, 0.5 * (left - right) / bend)) : top.double

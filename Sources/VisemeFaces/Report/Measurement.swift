@@ -69,7 +69,9 @@ struct Measurement {
         last.append((number, reference, filmed, drawn))
         if last.count > 3 { last.removeFirst() }
         // Rendering does not change its reference from frame to frame as this comparison does: such changes do not count.
-        guard last.count == 3, last[0].number + 2 == number, last.allSatisfy({ $0.reference == reference }) else { return }
+        guard last.count == 3, last[0].number + 2 == number, last.allSatisfy({ $0.reference == reference }) else {
+            return
+        }
         flicker.filmed.append(GreyPicture.flicker((last[0].filmed, last[1].filmed, last[2].filmed), drawnRegion))
         flicker.drawn.append(GreyPicture.flicker((last[0].drawn, last[1].drawn, last[2].drawn), drawnRegion))
     }

@@ -103,7 +103,8 @@ public struct ReportPage: Sendable {
         let reach = lag.curve.count / 2
         return LinePlot(
             x: lag.curve.indices.map { Double($0 - reach) },
-            lines: [.init("r", lag.curve.map { $0 ?? 0 }, "#d33")], label: "frames", band: lag.low...max(lag.low, lag.high),
+            lines: [.init("r", lag.curve.map { $0 ?? 0 }, "#d33")], label: "frames",
+            band: lag.low...max(lag.low, lag.high),
             joins: .infinity)
     }
 
@@ -188,7 +189,9 @@ struct LinePlot {
             let value = bottomValue + (topValue - bottomValue) * Double(step) / 4
             let y = String(format: "%.1f", up(value))
             parts.append("<path d=\"M\(Int(Self.left)) \(y)H\(Int(Self.width - 8))\" stroke=\"#e5e5e5\"/>")
-            parts.append("<text x=\"\(Int(Self.left - 4))\" y=\"\(y)\" dy=\"4\" text-anchor=\"end\">\(ReportPage.number(value))</text>")
+            parts.append(
+                "<text x=\"\(Int(Self.left - 4))\" y=\"\(y)\" dy=\"4\" text-anchor=\"end\">\(ReportPage.number(value))</text>"
+            )
             let place = first + (last - first) * Double(step) / 4
             parts.append(
                 "<text x=\"\(String(format: "%.1f", across(place)))\" y=\"\(Int(Self.height - 8))\" text-anchor=\"middle\">"
@@ -202,7 +205,8 @@ struct LinePlot {
             }
             parts.append("<path d=\"\(path)\" fill=\"none\" stroke=\"\(line.colour)\" stroke-width=\"1.5\"/>")
             parts.append(
-                "<text x=\"\(Int(Self.left) + 8 + number * 110)\" y=\"11\" fill=\"\(line.colour)\">\(ReportPage.escaped(line.name))</text>")
+                "<text x=\"\(Int(Self.left) + 8 + number * 110)\" y=\"11\" fill=\"\(line.colour)\">\(ReportPage.escaped(line.name))</text>"
+            )
         }
         return parts.joined() + "</svg>"
     }

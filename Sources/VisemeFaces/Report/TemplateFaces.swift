@@ -60,12 +60,14 @@ struct TemplateFaces: Sendable {
         }
         guard found.count * 2 >= looked, !found.isEmpty else {
             throw VisemeError(
-                .badData, "A face was found in \(found.count) of \(looked) template frames of '\(avatar.manifest.name)'.",
+                .badData,
+                "A face was found in \(found.count) of \(looked) template frames of '\(avatar.manifest.name)'.",
                 hint: "Faces that are not looking at the camera, and animals, cannot be measured.")
         }
         let shape = HeadShape(of: found.map(\.mesh))
         faces = found.map {
-            Face(index: $0.index, mesh: $0.mesh, place: shape.place(of: $0.mesh), picture: $0.picture, corner: $0.corner)
+            Face(
+                index: $0.index, mesh: $0.mesh, place: shape.place(of: $0.mesh), picture: $0.picture, corner: $0.corner)
         }
         self.shape = shape
         width = found.map(\.mesh.width).median

@@ -44,7 +44,9 @@ actor AvatarUploads {
     /// - Throws: `.usage` for a name that is none; `.conflict` for one that exists; `.badData` for an archive or a pack with a
     ///   fault; `.busy` while another pack is taken, or when there are too many.
     func add(_ wanted: String?, archive: some AsyncSequence<Data, any Error> & Sendable) async throws -> String {
-        guard !isBusy else { throw VisemeError(.busy, "Another pack is being uploaded", hint: "Try again when it is done.") }
+        guard !isBusy else {
+            throw VisemeError(.busy, "Another pack is being uploaded", hint: "Try again when it is done.")
+        }
         isBusy = true
         defer { isBusy = false }
         if let wanted { try await requireFree(wanted) }
@@ -60,7 +62,8 @@ actor AvatarUploads {
         let (pack, name) = try Self.pack(in: scratch)
         let id = wanted ?? name
         guard let id else {
-            throw VisemeError(.usage, "The archive has no folder whose name could be the avatar's", hint: "Add ?name=NAME")
+            throw VisemeError(
+                .usage, "The archive has no folder whose name could be the avatar's", hint: "Add ?name=NAME")
         }
         try await requireFree(id)
         do {
@@ -69,7 +72,8 @@ actor AvatarUploads {
         } catch let error as VisemeError where error.code != .busy {
             // Where it lies meanwhile is nobody's business.
             throw VisemeError(
-                error.code == .internal ? .internal : .badData, error.message.replacing(pack.path, with: name ?? "the pack"),
+                error.code == .internal ? .internal : .badData,
+                error.message.replacing(pack.path, with: name ?? "the pack"),
                 hint: error.hint?.replacing(pack.path, with: name ?? "the pack"))
         }
         try await requireFree(id)
@@ -109,7 +113,8 @@ actor AvatarUploads {
         let isTaken = await library.all().contains { $0.id.lowercased() == id.lowercased() }
         guard !isTaken, !FileManager.default.fileExists(atPath: folder.appending(path: "\(id).avatar").path) else {
             throw VisemeError(
-                .conflict, "There is an avatar '\(id)'", hint: "Choose another name, or DELETE /v1/avatars/\(id) first.")
+                .conflict, "There is an avatar '\(id)'", hint: "Choose another name, or DELETE /v1/avatars/\(id) first."
+            )
         }
     }
 

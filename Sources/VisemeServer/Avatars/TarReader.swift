@@ -198,7 +198,8 @@ struct TarReader {
     /// - Throws: `.badData` for a path that leads anywhere else.
     static func path(_ name: String) throws -> String? {
         let shown = name.prefix(80).replacing("\n", with: " ")
-        guard !name.hasPrefix("/"), !name.contains("\\"), name.unicodeScalars.allSatisfy({ $0.value >= 32 && $0.value != 127 })
+        guard !name.hasPrefix("/"), !name.contains("\\"),
+            name.unicodeScalars.allSatisfy({ $0.value >= 32 && $0.value != 127 })
         else { throw wrong("has the path '\(shown)', which is not relative or has signs that no path needs") }
         let parts = name.split(separator: "/").filter { $0 != "." }
         guard !parts.contains("..") else { throw wrong("has the path '\(shown)', which leads out of the pack") }

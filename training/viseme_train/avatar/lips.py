@@ -22,6 +22,9 @@ SHAPES, LOOKS = 6, 4
 NUMBERS = SHAPES + LOOKS
 INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 JAW = (152, 148, 377, 176, 400, 17, 18, 200)
+#: Deviation of the pose (the nose against the temples, in face widths) from which on it is told from the mouth's own movement. A head that hardly turned in ten
+#: seconds happens to do so at some words, and the next words would be read off the pose.
+TURNED = 0.02
 #: Half width and half height of the patch that is looked at, in face widths, and its size in pixels.
 PATCH, PATCH_SIZE = (0.2, 0.13), (40, 26)
 #: What the ear hears, the mouth described and its code, and how much the map leans on each; frames of speech that weigh as much as doubt.
@@ -40,11 +43,11 @@ def _directions(rows: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(axes[:count].T / (values[:count] / np.sqrt(len(rows)) + 1e-9))
 
 
-def _without(rows: np.ndarray, causes: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Rows without what a linear map of the causes explains, centred; the map is that of the training's frames."""
-    x = np.concatenate([causes, np.ones((len(causes), 1))], 1)
-    found = np.linalg.lstsq(x[train], rows[train], rcond=None)[0]
-    return np.asarray(rows - x @ found)
+def _without(rows: np.ndarray, causes: np.ndarray, train: np.ndarray, doubt: float) -> np.ndarray:
+    """Rows without what a linear map of the causes explains, centred; the map is that of the training's frames. Causes that vary by less than `doubt` explain little."""
+    x, y = causes - causes[train].mean(0), rows - rows[train].mean(0)
+    found = np.linalg.solve(x[train].T @ x[train] + len(train) * doubt ** 2 * np.eye(x.shape[1]), x[train].T @ y[train])
+    return np.asarray(y - x @ found)
 
 
 def filmed(m: Material, train: np.ndarray) -> np.ndarray:
@@ -52,7 +55,7 @@ def filmed(m: Material, train: np.ndarray) -> np.ndarray:
     flat = m.points[..., 0] + 1j * m.points[..., 1]
     own = (flat - m.place[:, None]) / m.gain[:, None]
     chosen = own[:, sorted({*LIPS, *INNER, *JAW})]
-    outlines = _without(np.concatenate([chosen.real, chosen.imag], 1), m.pose, train)
+    outlines = _without(np.concatenate([chosen.real, chosen.imag], 1), m.pose, train, TURNED)
     numbers = outlines @ _directions(outlines[train], SHAPES)
     middle = own[train][:, list(LIPS)].mean()
     scale = np.array([2 * PATCH[0] / PATCH_SIZE[0], 2 * PATCH[1] / PATCH_SIZE[1]])
@@ -63,7 +66,7 @@ def filmed(m: Material, train: np.ndarray) -> np.ndarray:
         into = np.array([[across.real, down.real, corner.real], [across.imag, down.imag, corner.imag]])
         patch = cv2.warpAffine(cv2.GaussianBlur(m.crops[k], (0, 0), 1.5), into, PATCH_SIZE, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         patches[k] = patch.mean(2).ravel()
-    patches = _without(patches, np.concatenate([m.pose, numbers], 1), train)
+    patches = _without(patches, np.concatenate([m.pose, TURNED * numbers], 1), train, TURNED)
     return np.concatenate([numbers, patches @ _directions(patches[train], LOOKS)], 1).astype(np.float32)
 
 

@@ -83,8 +83,8 @@ class FitSettings(TrainingSettings):
     colour: float = 0.05
     #: Deviation of what is added to the numbers of the mouth: what is heard lies between those that were filmed.
     noise: float = 0.1
-    #: Share of the steps that look at the mouth only: they take a fifth of the time.
-    parts: float = 0.75
+    #: Share of the steps that look at the mouth only: they take a quarter of the time.
+    parts: float = 0.85
     #: Share of the training over which the painter is let off drawing everything: see `Painter.least_share`.
     all_drawn: float = 0.3
     #: Weights beside L1: edges, structure, means of 8×8 pixels, the critic, and what its layers see beside its verdict; how much more the mouth weighs,
