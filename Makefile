@@ -9,7 +9,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing --explicit-target-dependency-
 BINARY := .build/release/viseme
 export VISEME_STRICT ?= 1
 
-.PHONY: help setup build demo test test-training test-training-slow page lint format bench bench-server soak avatar golden parity fuzz verdicts check-library package check-package docs clean
+.PHONY: help setup build demo test test-training test-training-slow page test-client integrations integrations-slow lint format bench bench-server soak avatar golden parity fuzz verdicts check-library package check-package docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,7 +39,16 @@ test-training-slow: ## What takes longer: a preparation that is killed, a traini
 page: build ## Use the web page in Chromium: speak, watch, interrupt, render (needs chromium)
 	$(PYTHON) -B Tests/Page/page_test.py --viseme $(BINARY) --screenshots out/page
 
-lint: ## Check format, layering, the rules of the house, and the training's Python
+test-client: build ## Test the Python client against the program, quickly; needs Python's standard library alone
+	@cd integrations/viseme-client && VISEME_BINARY=$(CURDIR)/$(BINARY) $(PYTHON) -B -m unittest tests.test_stream tests.test_live.SessionTests
+
+integrations: build ## Test the Python packages for voice agents (installs LiveKit Agents and Pipecat; Chromium)
+	@scripts/integrations.sh $(BINARY) $(PYTHON)
+
+integrations-slow: build ## The same with 1,000 segments and a call of ten minutes
+	@scripts/integrations.sh $(BINARY) $(PYTHON) slow
+
+lint: ## Check format, layering, the rules of the house, and the Python code
 	@scripts/setup.sh lint
 	@scripts/lint.sh
 

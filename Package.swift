@@ -24,6 +24,7 @@ let package = Package(
         .library(name: "VisemeCoreML", targets: ["VisemeCoreML"]),
         .library(name: "VisemeModels", targets: ["VisemeModels"]),
         .library(name: "VisemeFFmpeg", targets: ["VisemeFFmpeg"]),
+        .library(name: "VisemeFaces", targets: ["VisemeFaces"]),
         .library(name: "VisemeServer", targets: ["VisemeServer"]),
         .executable(name: "viseme", targets: ["VisemeCLI"]),
     ],
@@ -69,6 +70,11 @@ let package = Package(
             ]),
         .target(name: "VisemeFFmpeg", dependencies: ["Viseme", "CFFmpeg"], swiftSettings: settings),
 
+        // Faces and their landmarks, and what they tell of an avatar: three megabytes of models that nothing else needs.
+        .target(
+            name: "VisemeFaces", dependencies: ["Viseme", "VisemeFFmpeg", "VisemeModels"],
+            resources: [.copy("Models")], swiftSettings: settings),
+
         // Live sessions for many viewers: conversations, streams and text-to-speech. No HTTP.
         .target(
             name: "VisemeStreaming",
@@ -101,7 +107,7 @@ let package = Package(
         .executableTarget(
             name: "VisemeCLI",
             dependencies: [
-                "Viseme", "VisemeONNX", "VisemeCoreML", "VisemeFFmpeg", "VisemeModels",
+                "Viseme", "VisemeONNX", "VisemeCoreML", "VisemeFFmpeg", "VisemeModels", "VisemeFaces",
                 .target(name: "VisemeServer", condition: served),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log", condition: served),
@@ -133,6 +139,10 @@ let package = Package(
         .testTarget(
             name: "VisemeFFmpegTests", dependencies: ["Viseme", "VisemeFFmpeg", "CFFmpeg", "VisemeTestSupport"],
             swiftSettings: settings),
+        .testTarget(
+            name: "VisemeFacesTests",
+            dependencies: ["Viseme", "VisemeONNX", "VisemeFFmpeg", "VisemeModels", "VisemeFaces", "VisemeTestSupport"],
+            resources: [.copy("Golden")], swiftSettings: settings),
         .testTarget(
             name: "VisemeStreamingTests",
             dependencies: [

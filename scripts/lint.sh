@@ -31,11 +31,22 @@ if [ -x "$tools/ruff" ] && [ -x "$tools/mypy" ]; then
         cd training
         "$tools/ruff" check --quiet . && "$tools/mypy" viseme_train && "$tools/mypy" tests && cd recipes/robin && "$tools/mypy" --config-file ../../pyproject.toml .
     ) || status=1
+    (
+        cd integrations
+        "$tools/ruff" check --quiet . || exit 1
+        # One after the other: each has a folder `tests`. LiveKit and Pipecat are not installed here.
+        export MYPYPATH=../viseme-client:../livekit-plugins-viseme:../pipecat-viseme
+        for sources in viseme-client/viseme_client livekit-plugins-viseme/livekit pipecat-viseme/pipecat_viseme; do
+            for folder in "${sources#*/}" tests examples; do
+                (cd "${sources%/*}" && "$tools/mypy" --config-file ../pyproject.toml "$folder") || exit 1
+            done
+        done
+    ) || status=1
 else
     echo "lint: no ruff and mypy in .deps/lint: scripts/setup.sh lint installs them" >&2
     status=1
 fi
-if grep -rn --include='*.py' 'sys\.path' training Tests Benchmarks; then
+if grep -rn --include='*.py' 'sys\.path' training integrations Tests Benchmarks; then
     echo "lint: install training/ instead of changing sys.path" >&2
     status=1
 fi

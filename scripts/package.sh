@@ -64,7 +64,7 @@ mkdir -p "$own" "$root"/{usr/bin,etc/viseme,lib/systemd/system} "$share"/{viseme
     "$share"/{zsh/vendor-completions,fish/vendor_completions.d,doc/viseme,doc-base} "$work/debian"
 strip -s -o "$own/viseme" "$program"
 cp .deps/onnxruntime/lib/libonnxruntime.so "$own/"
-cp -r "$scratch"/release/*_VisemeServer.resources "$own/"
+cp -r "$scratch"/release/*_VisemeServer.resources "$scratch"/release/*_VisemeFaces.resources "$own/"
 ln -s ../lib/viseme/viseme "$root/usr/bin/viseme"
 ln -s ../../share/viseme/avatars "$own/avatars"
 cp -r avatars/robin.avatar "$share/viseme/avatars/"

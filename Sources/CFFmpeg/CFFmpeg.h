@@ -182,6 +182,11 @@ static inline int viseme_sws_flags(void) {
     return SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP | SWS_BITEXACT;
 }
 
+/// The same for another size: means of areas for a smaller picture, cubic for a larger one.
+static inline int viseme_sws_resize_flags(int smaller) {
+    return viseme_sws_flags() | (smaller ? SWS_AREA : SWS_BICUBIC);
+}
+
 /// The `AVChannelLayout` of a stream as words, such as "5.1".
 static inline int viseme_layout_name(const AVChannelLayout *layout, char *buffer, size_t size) {
     return av_channel_layout_describe(layout, buffer, size);

@@ -9,7 +9,7 @@ import VisemeONNX
 struct AvatarCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "avatar", abstract: "Look at avatar packs, or make one from what you have.",
-        subcommands: [AvatarInfoCommand.self, AvatarImportCommand.self])
+        subcommands: [AvatarInfoCommand.self, AvatarCheckCommand.self, AvatarImportCommand.self])
 }
 
 /// `viseme avatar info`.

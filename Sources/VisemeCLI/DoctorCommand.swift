@@ -34,17 +34,7 @@ struct DoctorCommand: AsyncParsableCommand {
     func run() async throws {
         if system { return try examineSystem() }
         let report = try await examine()
-        if json {
-            try Terminal.printJSON(Output(guilty: report.guilty?.rawValue, findings: report.findings))
-        } else {
-            try show(report)
-        }
-        if !report.isHealthy { throw ExitCode(1) }
-    }
-
-    private struct Output: Encodable {
-        var guilty: String?
-        var findings: [DoctorReport.Finding]
+        try report.show(json: json)
     }
 
     private func examine() async throws -> DoctorReport {
@@ -66,44 +56,66 @@ struct DoctorCommand: AsyncParsableCommand {
         options.avatar = subject
         return await doctor.examine(packAt: try options.findAvatar())
     }
+}
 
+extension DoctorCommand {
     private func examineSystem() throws {
         let report = SystemReport.examine(onnxruntime: onnxruntime)
         if json {
             try Terminal.printJSON(report)
         } else {
             for finding in report.findings {
-                try show(finding.outcome, finding.subject, finding.message, advice: finding.advice)
+                try finding.outcome.show(finding.subject, finding.message, advice: finding.advice)
             }
             try Terminal.result(report.isReady ? "Viseme \(report.version) works here" : "something is missing")
         }
         if !report.isReady { throw ExitCode(1) }
     }
+}
 
-    private func show(
-        _ outcome: DoctorReport.Outcome, _ subject: String, _ message: String, advice: String?
-    ) throws {
-        let isColoured = isatty(STDOUT_FILENO) == 1
+extension DoctorReport.Outcome {
+    /// Prints a finding.
+    fileprivate func show(_ subject: String, _ message: String, advice: String?) throws {
         let (sign, colour) =
-            switch outcome {
+            switch self {
             case .good: ("ok  ", "32")
             case .bad: ("BAD ", "31")
             case .warn: ("warn", "33")
             case .skipped: ("--  ", "2")
             }
-        let mark = isColoured ? "\u{1B}[\(colour)m\(sign)\u{1B}[0m" : sign
+        let mark = isatty(STDOUT_FILENO) == 1 ? "\u{1B}[\(colour)m\(sign)\u{1B}[0m" : sign
         try Terminal.result("\(mark) \(subject): \(message.replacing("\n", with: "\n       "))")
         if let advice { try Terminal.result("       → \(advice)") }
     }
+}
 
-    private func show(_ report: DoctorReport) throws {
-        for finding in report.findings {
-            try show(finding.outcome, finding.stage.rawValue, finding.message, advice: finding.advice)
+/// A report as JSON: the guilty stage first.
+private struct ReportDocument: Encodable {
+    var guilty: String?
+    var findings: [DoctorReport.Finding]
+}
+
+extension DoctorReport {
+    /// Prints the report.
+    ///
+    /// - Throws: `ExitCode(1)` when something is bad.
+    func show(json: Bool) throws {
+        if json {
+            try Terminal.printJSON(ReportDocument(guilty: guilty?.rawValue, findings: findings))
+        } else {
+            try showLines()
         }
-        if let guilty = report.guilty {
+        if !isHealthy { throw ExitCode(1) }
+    }
+
+    private func showLines() throws {
+        for finding in findings {
+            try finding.outcome.show(finding.stage.rawValue, finding.message, advice: finding.advice)
+        }
+        if let guilty {
             try Terminal.result("guilty stage: \(guilty.rawValue)")
         } else {
-            let warned = report.warned.map(\.rawValue)
+            let warned = self.warned.map(\.rawValue)
             try Terminal.result(
                 warned.isEmpty ? "all stages are well" : "no stage is bad; warnings: \(warned.joined(separator: ", "))")
         }

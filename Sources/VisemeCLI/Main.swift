@@ -15,7 +15,7 @@ struct VisemeCommand: AsyncParsableCommand {
         version: Release.version,
         subcommands: [
             RenderCommand.self, JoinCommand.self, StreamCommand.self, FeaturesCommand.self, VisemesCommand.self,
-            AvatarCommand.self,
+            AvatarCommand.self, ReportCommand.self,
             InspectCommand.self, ConvertCommand.self, CompareCommand.self, DoctorCommand.self, BenchCommand.self,
         ] + server)
 

@@ -5,6 +5,8 @@
     import ServiceLifecycle
     import Viseme
     import VisemeFFmpeg
+    import VisemeModels
+    import VisemeONNX
     import VisemeServer
 
     /// `viseme serve`.
@@ -80,6 +82,15 @@
             let server = try Server(settings, media: .viseme, logger: logger) { [engine] avatar in
                 // The template goes round and round: what is kept of it pays all day.
                 try await engine.load(avatar, backend: backend, media: .viseme, memory: 240)
+            } examine: { [engine] pack in
+                let onnx = try ONNXBackend(libraryPath: engine.onnxruntime)
+                let doctor = Doctor(
+                    backend: TranslatingBackend(splitting: onnx), runner: onnx, media: FFmpeg.viseme)
+                let report = await doctor.examine(packAt: pack)
+                let guilty = report.findings.first { $0.outcome == .bad && $0.stage == report.guilty }
+                guard let guilty else { return }
+                throw VisemeError(
+                    .badData, "The pack is not well: \(guilty.stage.rawValue): \(guilty.message)", hint: guilty.advice)
             } onReady: { address in
                 // A server whose address cannot be printed serves all the same.
                 do { try Terminal.result("Viseme serves at \(address)") } catch { Terminal.print("note: \(error)") }

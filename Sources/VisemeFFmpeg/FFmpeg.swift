@@ -105,6 +105,14 @@ public struct FFmpeg: MediaBackend {
         try await LiveWriter.open(request, software: software)
     }
 
+    /// Opens a person's clip: any size, rate and rotation, as upright pictures at 25 a second.
+    ///
+    /// - Parameter size: Width and height of the pictures; those of the clip by default.
+    /// - Throws: `.noInput`, `.badData` (no picture), `.unsupported` (high dynamic range, a playlist).
+    public func clip(at url: URL, size: PixelSize? = nil) async throws -> ClipReader {
+        try await ClipReader.open(url, size: size)
+    }
+
     /// Describes a file's streams by reading all of its packets.
     ///
     /// - Throws: `.noInput`, `.badData`.

@@ -7,8 +7,10 @@ struct Scaler: ~Copyable {
     private let context: UnsafeMutableRawPointer
 
     /// Prepares a bit-exact conversion.
-    init(from source: VisemePicture, to target: VisemePicture) throws {
-        context = try check(viseme_sws_make(source, target, viseme_sws_flags()), "pixel converter")
+    ///
+    /// - Parameter flags: swscale's; others where the size changes.
+    init(from source: VisemePicture, to target: VisemePicture, flags: Int32 = viseme_sws_flags()) throws {
+        context = try check(viseme_sws_make(source, target, flags), "pixel converter")
     }
 
     deinit { viseme_sws_free(context) }

@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 import Hummingbird
 public import Logging
 import NIOCore
@@ -13,6 +13,7 @@ public struct Server: Service {
     private let library: AvatarLibrary
     private let sessions: Sessions
     private let renders: RenderQueue
+    private let uploads: AvatarUploads?
     private let page: Page
     private let readiness = Readiness()
     private let metrics = Metrics()
@@ -27,11 +28,13 @@ public struct Server: Service {
     ///   - media: Decodes and encodes.
     ///   - logger: The logger.
     ///   - makeEngine: Loads an avatar's models.
+    ///   - examine: Throws when an uploaded pack has a fault; without it the server takes no packs.
     ///   - onReady: Called with the server's address once it listens and an inference has run.
     /// - Throws: `.usage` for an invalid configuration; `.cannotCreate` when the data folder is not writable.
     public init(
         _ configuration: ServerConfiguration, media: FFmpeg, logger: Logger,
         makeEngine: @escaping @Sendable (Avatar) async throws -> Engine,
+        examine: (@Sendable (URL) async throws -> Void)? = nil,
         onReady: @escaping @Sendable (String) -> Void = { _ in }
     ) throws {
         let configuration = try configuration.checked()
@@ -44,6 +47,8 @@ public struct Server: Service {
         renders = try RenderQueue(
             configuration, media: media, logger: logger, avatar: { try await library.load($0) },
             isSpeaking: { slots.isInUse })
+        // After the queue, which locks the data folder.
+        uploads = try examine.map { try AvatarUploads(configuration, library: library, logger: logger, examine: $0) }
         page = try Page()
         self.media = media
         self.logger = logger
@@ -87,10 +92,12 @@ public struct Server: Service {
         router.add(middleware: AccessMiddleware(configuration: configuration))
         // Last: a request that is refused above does not send its body.
         router.add(middleware: ContinueMiddleware())
-        let keyed = router.group().add(middleware: KeyMiddleware(keys: configuration.apiKeys))
+        // Whoever may add avatars may use them.
+        let keys = configuration.apiKeys.isEmpty ? [] : configuration.apiKeys + configuration.adminKeys
+        let keyed = router.group().add(middleware: KeyMiddleware(keys: keys))
         HealthRoutes(readiness: readiness, metrics: metrics, sessions: sessions, renders: renders).add(
             to: router, keyed: keyed)
-        AvatarRoutes(library: library).add(to: keyed)
+        AvatarRoutes(library: library, uploads: uploads, configuration: configuration).add(to: keyed)
         // A session's own routes need its secret, which was given for a key.
         SessionRoutes(sessions: sessions, library: library, media: media, configuration: configuration).add(
             to: router, keyed: keyed)

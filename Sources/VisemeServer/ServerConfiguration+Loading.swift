@@ -113,6 +113,8 @@ extension ServerConfiguration {
         try require(speechPauseSeconds, 1...3600, "speechPauseSeconds")
         try require(maxWaitingRendersPerClient, 1...100_000, "maxWaitingRendersPerClient")
         try require(maxWaitingSecondsPerClient, 1...(1 << 40), "maxWaitingSecondsPerClient")
+        try require(maxAvatarBytes, 1...(1 << 40), "maxAvatarBytes")
+        try require(maxUploadedAvatars, 1...10_000, "maxUploadedAvatars")
         try require(maxDataBytes, 1...(1 << 50), "maxDataBytes")
         if maxSpeakingPerClient == 0 {
             // A single client may use the whole machine; otherwise one slot is left for others.
@@ -131,7 +133,7 @@ extension ServerConfiguration {
             let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
             throw VisemeError(.usage, "\"logLevel\" is '\(logLevel)', expected one of: \(levels)")
         }
-        for key in apiKeys where key.sha256.count != 64 || !key.sha256.allSatisfy(\.isHexDigit) {
+        for key in apiKeys + adminKeys where key.sha256.count != 64 || !key.sha256.allSatisfy(\.isHexDigit) {
             throw VisemeError(
                 .usage, "The API key \"\(key.name)\" has a \"sha256\" that is not 64 hexadecimal digits",
                 hint: "printf %s KEY | sha256sum")

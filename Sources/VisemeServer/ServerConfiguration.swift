@@ -31,6 +31,8 @@ public struct ServerConfiguration: Sendable, Codable, Equatable {
 
     /// The API keys; with none, requests need no key.
     public var apiKeys: [APIKey] = []
+    /// The keys that may also add and delete avatars; with none, nobody may.
+    public var adminKeys: [APIKey] = []
     /// Whether a server without keys may listen on other addresses than 127.0.0.1.
     public var allowOpenAccess = false
     /// Other web origins whose pages may use the server (CORS), such as `https://example.org`.
@@ -64,6 +66,13 @@ public struct ServerConfiguration: Sendable, Codable, Equatable {
     /// The most loaded avatars. The least recently used one that is not in use is unloaded for another; if all are in use, the
     /// request gets 503.
     public var maxLoadedAvatars = 4
+
+    // MARK: Avatars
+
+    /// The most bytes of an uploaded avatar.
+    public var maxAvatarBytes = 256 << 20
+    /// The most avatars that are kept of uploads. Beyond: 507.
+    public var maxUploadedAvatars = 32
 
     // MARK: Requests
 

@@ -21,16 +21,17 @@ def find():
 class Chromium:
     """A browser with one tab."""
 
-    def __init__(self, program, microphone):
+    def __init__(self, program, microphone=None, options=()):
         self.profile = tempfile.mkdtemp(prefix="viseme-chromium-")
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
         arguments = [
             program, "--headless=new", "--remote-debugging-pipe", f"--user-data-dir={self.profile}", "--no-first-run",
             "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-sync", "--mute-audio",
-            "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-            f"--use-file-for-fake-audio-capture={microphone}%noloop",
+            "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", *options,
         ]
+        if microphone:
+            arguments.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
         if os.geteuid() == 0:
             arguments.append("--no-sandbox")
         # The browser reads commands from descriptor 3 and answers on 4.

@@ -7,12 +7,15 @@ What takes time is measured and printed. Only with --strict, on a machine that d
 else three times as long is allowed, and three attempts. Ends with status 0 when everything is as it should be, 1 when something is not, 77 when there is no Chromium.
 """
 import argparse
+import array
 import base64
+import bisect
 import contextlib
 import functools
 import hashlib
 import http.server
 import json
+import math
 import os
 import re
 import shutil
@@ -22,6 +25,7 @@ import sys
 import tempfile
 import threading
 import time
+import wave
 
 import chromium
 
@@ -44,13 +48,17 @@ def check_time(seconds, bar, what):
     check(seconds <= bar * (1 if strict else 3), f"{what}: {seconds:.2f} s, the bar is {bar:.2f} s")
 
 
+def environment(settings=None):
+    """The environment of the program."""
+    library = os.path.join(root, ".deps/onnxruntime/lib/libonnxruntime.so")
+    return {"VISEME_ONNXRUNTIME": library, **os.environ, **(settings or {})}
+
+
 def serve(program, data, settings=None):
-    environment = dict(os.environ, **(settings or {}))
-    environment.setdefault("VISEME_ONNXRUNTIME", os.path.join(root, ".deps/onnxruntime/lib/libonnxruntime.so"))
     log = open(os.path.join(data, "log"), "w+")
     server = subprocess.Popen(
         [program, "serve", "--port", "0", "--avatars", os.path.join(root, "avatars"), "--data", data],
-        stdout=subprocess.PIPE, stderr=log, text=True, env=environment, cwd=data)
+        stdout=subprocess.PIPE, stderr=log, text=True, env=environment(settings), cwd=data)
     line = server.stdout.readline()
     address = re.search(r"http://\S+", line)
     if not address:
@@ -303,8 +311,9 @@ def enter_key(program, viseme):
         check(True, "the right key opens the page")
 
 
-def talk_example(program, viseme):
-    """Examples/talk.html, served by somebody else: the picture is shown and moves."""
+@contextlib.contextmanager
+def example(program, viseme, page):
+    """A browser that shows a page of Examples, served by somebody else, and has chosen hello.wav in it."""
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *arguments):
             pass
@@ -313,17 +322,87 @@ def talk_example(program, viseme):
     threading.Thread(target=pages.serve_forever, daemon=True).start()
     origin = f"http://127.0.0.1:{pages.server_port}"
     with running(program, viseme, {"VISEME_ALLOWED_ORIGINS": origin}) as (browser, address):
-        browser.call("Page.navigate", {"url": f"{origin}/talk.html?server={address}"})
+        browser.call("Page.navigate", {"url": f"{origin}/{page}?server={address}"})
         browser.wait("document.readyState === 'complete'")
+        yield browser
+        complaints = browser.complaints()
+        check(not complaints, f"the browser has nothing to complain about {complaints or ''}")
+    pages.shutdown()
+
+
+def talk_example(program, viseme):
+    """Examples/talk.html: the picture is shown and moves."""
+    with example(program, viseme, "talk.html") as browser:
         browser.choose_file("#speech", os.path.join(root, "samples", "hello.wav"))
         browser.wait("document.getElementById('video').videoWidth > 0 && document.getElementById('video').currentTime > 1", 40)
         shown = browser.evaluate("""(() => { const it = document.getElementById('video'), canvas = new OffscreenCanvas(64, 36),
             pen = canvas.getContext('2d'); pen.drawImage(it, 0, 0, 64, 36);
             return [...pen.getImageData(0, 0, 64, 36).data].reduce((sum, value) => sum + value, 0) / 64 / 36 / 4 })()""")
         check(20 < shown - 64 < 200, f"the example page shows the avatar and may read it: mean value {shown:.0f}")
-        complaints = browser.complaints()
-        check(not complaints, f"the browser has nothing to complain about {complaints or ''}")
-    pages.shutdown()
+
+
+def visemes_example(program, viseme):
+    """Examples/visemes.html: the drawn mouth does what the file says, in step with the sound that is heard."""
+    hello = os.path.join(root, "samples", "hello.wav")
+    with example(program, viseme, "visemes.html") as browser:
+        # What is heard and what is drawn, every 20 ms; the loudness in the middle of what the analyser has.
+        browser.evaluate("""(() => {
+            const audio = document.getElementById('audio'), context = new AudioContext(), analyser = context.createAnalyser();
+            const heard = new Float32Array(analyser.fftSize = 1024), started = performance.now();
+            context.createMediaElementSource(audio).connect(analyser).connect(context.destination);
+            window.seen = [];
+            setInterval(() => {
+                analyser.getFloatTimeDomainData(heard);
+                const lip = id => Number(document.getElementById(id).getAttribute('d').split(' ')[5]);
+                window.seen.push([(performance.now() - started) / 1000, Math.sqrt(heard.reduce((sum, x) => sum + x * x, 0) / 1024),
+                    (lip('lower') - lip('upper')) / 2]);
+            }, 20);
+            return context.state })()""")
+        browser.choose_file("#speech", hello)
+        browser.wait("window.seen.some(([, , gap]) => gap > 15)", 40)
+        length = duration(hello)
+        browser.wait(f"document.getElementById('audio').currentTime > {length + 3} && window.seen.at(-1)[2] < 1", 60)
+        seen = browser.evaluate("window.seen")
+        shot = browser.evaluate("document.getElementById('face').dataset.viseme")
+        check(shot == "sil", f"in the end the drawn mouth is silent: {shot}")
+    samples = json.loads(subprocess.run(
+        [viseme, "visemes", hello, "--rate", "50", "--avatar", os.path.join(root, "avatars", "robin.avatar")],
+        capture_output=True, check=True, env=environment()).stdout)["samples"]
+    opening = [60 * jaw * (1 - closure) * (1 - 0.75 * tuck) for _, jaw, _, _, closure, tuck, *_ in samples]
+    drawn_r, drawn_at = best_match(opening, [(t, gap) for t, _, gap in seen])
+    heard_r, heard_at = best_match(loudness(hello), [(t, level) for t, level, _ in seen])
+    check(drawn_r > 0.8, f"the drawn mouth opens as the file says: r {drawn_r:.3f}")
+    check(heard_r > 0.8, f"the page plays the file: r {heard_r:.3f} of its loudness")
+    measured["visemesBehindSound"] = drawn_at - heard_at
+    check_time(abs(drawn_at - heard_at), 0.1, "between the drawn mouth and the sound")
+
+
+def loudness(path):
+    """The level of a mono WAV of 16 bits, 50 values a second."""
+    with wave.open(path) as file:
+        rate, samples = file.getframerate(), array.array("h", file.readframes(file.getnframes()))
+    step = rate // 50
+    return [math.sqrt(sum(x * x for x in samples[i:i + step]) / step) / 32768 for i in range(0, len(samples) - step, step)]
+
+
+def duration(path):
+    with wave.open(path) as file:
+        return file.getnframes() / file.getframerate()
+
+
+def best_match(wanted, seen):
+    """Where a curve of 50 values a second begins among (time, value), and the correlation there."""
+    times = [t for t, _ in seen]
+
+    def at(t):
+        return seen[min(bisect.bisect_left(times, t), len(seen) - 1)][1]
+
+    best = (-1.0, 0.0)
+    for start in range(int(times[0] * 50), int((times[-1] - len(wanted) / 50) * 50)):
+        found = [at((start + i) / 50) for i in range(len(wanted))]
+        if max(found) > min(found):
+            best = max(best, (statistics.correlation(wanted, found), start / 50))
+    return best
 
 
 @contextlib.contextmanager
@@ -345,6 +424,7 @@ def running(program, viseme, settings):
 def attempt_all(arguments, program):
     enter_key(program, arguments.viseme)
     talk_example(program, arguments.viseme)
+    visemes_example(program, arguments.viseme)
     with tempfile.TemporaryDirectory(prefix="viseme-page-") as folder:
         server, address = serve(os.path.abspath(arguments.viseme), folder)
         browser = chromium.Chromium(program, os.path.join(root, "samples", "hello.wav"))

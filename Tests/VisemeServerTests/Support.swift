@@ -27,7 +27,8 @@ enum TinyServer {
     }
 
     static func make(
-        _ configuration: ServerConfiguration, onReady: @escaping @Sendable (String) -> Void = { _ in }
+        _ configuration: ServerConfiguration, examine: (@Sendable (URL) async throws -> Void)? = nil,
+        onReady: @escaping @Sendable (String) -> Void = { _ in }
     ) throws -> VisemeServer.Server {
         let library: String = try #require(Repository.onnxRuntime, "ONNX Runtime is not in .deps: run make setup")
         var logger = Logger(label: "test")
@@ -37,7 +38,7 @@ enum TinyServer {
             makeEngine: { avatar in
                 let backend = TranslatingBackend(splitting: try ONNXBackend(libraryPath: library))
                 return try await Engine(avatar, backend: backend, media: FFmpeg(), judge: WeightJudge())
-            }, onReady: onReady)
+            }, examine: examine, onReady: onReady)
     }
 
     /// Runs a test against the router, or against a socket.

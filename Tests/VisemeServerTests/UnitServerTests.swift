@@ -18,6 +18,8 @@ private struct ReadUnit {
     var number, epoch: Int
     var state, flags, kind: UInt8
     var template, position: Int
+    /// The mouth's parameters and visemes; empty where they were not asked for.
+    var shape: [Float]
     var name: String
     var picture, sound: Data
 
@@ -37,6 +39,7 @@ private struct ReadUnit {
                 ReadUnit(
                     number: integer(8, 4), epoch: integer(12, 4), state: bytes[at + 16], flags: bytes[at + 17],
                     kind: bytes[at + 18], template: integer(24, 4), position: integer(48, 8),
+                    shape: stride(from: 56, to: size, by: 4).map { Float(bitPattern: UInt32(integer($0, 4))) },
                     name: String(decoding: bytes[start..<start + name], as: UTF8.self),
                     picture: Data(bytes[start + name..<start + name + pictured]),
                     sound: Data(bytes[start + name + pictured..<start + name + pictured + sounded])))
@@ -172,6 +175,80 @@ struct UnitServerTests {
     private actor Collected {
         var bytes = Data()
         func set(_ bytes: Data) { self.bytes = bytes }
+    }
+
+    @Test("Events and units tell the mouth's shapes that a whole file gives, to the digit; rest is told by silence")
+    func visemes() async throws {
+        let library: String = try #require(Repository.onnxRuntime)
+        let seconds = 1.4
+        let hello = try await FFmpeg().speech(at: Repository.root.appending(path: "samples/hello.wav"))
+        var samples: [Float] = []
+        while let piece = try await hello.read() { samples += piece }
+        let spoken = samples.prefix(Int(seconds * 16_000)).map { Int16(($0 * 32_767).rounded()) }
+        let expected = try await shapes(of: spoken, library: library)
+        let units = Collected()
+        try await TinyServer.test {
+            $0.avatars.append(Repository.root.appending(path: "avatars").path)
+        } _: { client in
+            let session = try await client.begin(avatar: "robin")
+            async let streamed = client.get(session.path + "/units?templates=all&visemes=1", session.headers)
+            async let told = client.get(session.path + "/events?visemes=1", session.headers)
+            async let untold = client.get(session.path + "/events", session.headers)
+            try await eventually { try await client.figure("viewers") == 1 }
+            let said = try await client.execute(
+                uri: session.path + samples16k + "&utterance=hello&finish=true", method: .post,
+                headers: session.headers, body: ByteBuffer(bytes: Waves.bytes(spoken)))
+            #expect(said.status == .accepted)
+            let count = Double(expected.count)
+            try await eventually { try await client.figure("speech_units_total") >= count }
+            let given = try await client.figure("units_total")
+            try await eventually { try await client.figure("units_total") >= given + 10 }
+            _ = try await client.execute(uri: session.path, method: .delete, headers: session.headers)
+            await units.set(Data(try await streamed.body.readableBytesView))
+            #expect(try await String(buffer: untold.body).contains("event: status\n"))
+            #expect(try await !String(buffer: untold.body).contains("event: visemes"))
+            let events = try await String(buffer: told.body).components(separatedBy: "\n\n")
+                .filter { $0.hasPrefix("event: visemes\n") }
+                .map { String($0.dropFirst("event: visemes\ndata: ".count)) }
+            // The time is that of the session; the rest is the line of the file.
+            func rest(_ object: String) -> Substring { object.drop { $0 != "," } }
+            let wanted = expected.map { rest(VisemeWriter.object($0, time: 0)) }
+            let found = events.map(rest)
+            #expect(found.starts(with: wanted.drop { $0 == rest(VisemeWriter.object(.rest, time: 0)) }))
+            #expect(found.last == rest(VisemeWriter.object(.rest, time: 0)), "in the end the mouth rests")
+        }
+        let all = try ReadUnit.all(await units.bytes).filter { $0.flags & 8 == 0 }
+        #expect(all.allSatisfy { $0.shape.count == 22 })
+        let speech = all.filter { $0.name == "hello" }.map { Array($0.shape.prefix(7)) }
+        #expect(speech == expected.map(\.parameters))
+        #expect(all.first { $0.state == 0 }?.shape == [0, 0, 0, 0, 0, 0, 0, 1] + [Float](repeating: 0, count: 14))
+    }
+
+    private var samples16k: String { samples + "&channels=1" }
+
+    /// The shapes of samples as a whole.
+    private func shapes(of samples: [Int16], library: String) async throws -> [MouthShape] {
+        let reader = try await MouthReader(
+            Avatar(contentsOf: Repository.robin), backend: ONNXBackend(libraryPath: library), judge: WeightJudge())
+        let file = FileManager.default.temporaryDirectory.appending(path: "viseme-\(UUID().uuidString).wav")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Waves.wave(samples).write(to: file)
+        var shapes: [MouthShape] = []
+        for try await shape in reader.shapes(for: try await FFmpeg().speech(at: file)) { shapes.append(shape) }
+        return shapes
+    }
+
+    @Test("Shapes of a pack that tells none are an error, and so is another value than 0 and 1")
+    func noVisemes() async throws {
+        try await TinyServer.test { client in
+            let session = try await client.begin()
+            for path in ["/events", "/units"] {
+                let none = try await client.get(session.path + path + "?visemes=1", session.headers)
+                #expect(none.status == .badRequest && none.failure == "no-input", "\(String(buffer: none.body))")
+                let wrong = try await client.get(session.path + path + "?visemes=yes", session.headers)
+                #expect(wrong.status == .badRequest && wrong.failure == "usage")
+            }
+        }
     }
 
     @Test("What is wrong with names and queries is an error that says so")

@@ -13,7 +13,7 @@ struct UnitFeedTests {
         return LiveUnit(
             index: index,
             frame: picture.map { Frame(index: index, picture: $0, square: area, origin: .generated, durations: [:]) },
-            templatePosition: template, sound: [Float](repeating: 0, count: 1920))
+            templatePosition: template, sound: [Float](repeating: 0, count: 1920), featureWindow: nil)
     }
 
     private func feed() async throws -> (UnitFeed, LoadedAvatar) {
@@ -29,6 +29,20 @@ struct UnitFeedTests {
         var records: [UnitRecord] = []
         for await record in reader.elements { records.append(record) }
         return records
+    }
+
+    @Test("Who asked for shapes has them in every unit, and nobody else") func shapes() async throws {
+        let (feed, _) = try await feed()
+        let asked = try await feed.read(keeping: 6, hasShapes: true, upTo: 4, of: "s") {}.reader
+        let other = try await feed.read(keeping: 6, upTo: 4, of: "s") {}.reader
+        let shapes = [MouthShape(jaw: 0.5), .rest, MouthShape(closure: 1)]
+        for (index, shape) in shapes.enumerated() {
+            _ = try await feed.give(unit(index, template: index), shape: shape, name: "", ends: [], state: .idle)
+        }
+        await feed.finish([], number: 3, epoch: 0)
+        let (told, untold) = (await records(asked), await records(other))
+        #expect(told.prefix(3).map(\.header.shape) == shapes && told.last?.header.shape == nil)
+        #expect(untold.count == 4 && untold.allSatisfy { $0.header.shape == nil })
     }
 
     @Test(

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Viseme
 import VisemeTestSupport
 
 @testable import VisemeStreaming
@@ -34,6 +35,20 @@ import VisemeTestSupport
         #expect(UnitHeader.length == 56 && Self.full.bytes.count == 59)
     }
 
+    @Test("A mouth's shape lies behind the header's fields, before the name: 7 parameters and 15 weights as Float32")
+    func shape() throws {
+        var header = Self.full
+        header.shape = MouthShape(
+            jaw: 0.25, width: -0.5, rounding: 0.125, closure: 0, tuck: 0, teeth: 1, tongue: 0.75)
+        let bytes = Array(header.bytes)
+        #expect(bytes.count == 56 + 88 + 3 && bytes[6] == 144 && bytes[7] == 0 && bytes.suffix(3) == Array("abc".utf8))
+        let values = stride(from: 56, to: 144, by: 4).map { at in
+            Float(bitPattern: (0..<4).reversed().reduce(0) { $0 << 8 | UInt32(bytes[at + $1]) })
+        }
+        #expect(values == [0.25, -0.5, 0.125, 0, 0, 1, 0.75, 1] + [Float](repeating: 0, count: 14))
+        #expect(UnitRecord(header: header).byteCount == bytes.count)
+    }
+
     @Test("The example in Python reads what is written, at the boundaries of every field, and in any pieces")
     func python() async throws {
         var records: [UnitRecord] = []
@@ -55,6 +70,7 @@ import VisemeTestSupport
         }
         add({ $0.kind = .planes }, picture: 3)
         add { ($0.kind, $0.template) = (.template, 0) }
+        add({ ($0.shape, $0.utterance) = (MouthShape(jaw: 1), "shaped") }, sound: 4)
         add { ($0.state, $0.flags) = (.ended, .mark) }
         let read = try await Self.read(records)
         #expect(read.count == records.count)
@@ -67,7 +83,7 @@ import VisemeTestSupport
         }
         let pictures = read.map { String($0.split(separator: " ").last ?? "") }
         let first = String(repeating: "00", count: 6)
-        #expect(pictures == [first, first, first, first, "040404", first, first])
+        #expect(pictures == [first, first, first, first, "040404", first, first, first])
     }
 
     /// The records as Examples/units.py reads them.

@@ -124,3 +124,28 @@ def test_time_asleep_is_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         going.tick()
         assert going.spent == pytest.approx(spent)
     assert not going.over
+
+
+def test_a_training_begins_with_the_weights_of_another(tmp_path: Path) -> None:
+    """Its figures name what came before, also after it was stopped and went on."""
+    toy = settings(tmp_path)
+    published = tmp_path / "earlier.pth"
+    model = torch.nn.Linear(2, 1)
+    checkpoint.save(checkpoint.plain_state(model), published)
+    published.with_suffix(".json").write_text('{"steps": 7, "minutes": 1.5}')
+    going = run.Run(toy, "toy", toy.painter, 10, torch.nn.Linear(2, 1), published)
+    for weights in (going.model, going.average):
+        assert torch.equal(weights.weight, model.weight)
+    going.tick()
+    going.learn(going.model(torch.ones(1, 2)).sum())
+    going.over = True
+    going.save_if_due()
+    again = run.Run(toy, "toy", toy.painter, 10, torch.nn.Linear(2, 1), published)
+    assert again.step == 1, "it goes on, and begins no second time"
+    assert torch.equal(again.model.weight, going.model.weight)
+    again.over = True
+    again.save_if_due()
+    said = json.loads((toy.checkpoints / "toy.json").read_text())
+    assert said == {"steps": 1, "minutes": said["minutes"], "before": {"steps": 7, "minutes": 1.5}}
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        run.Run(toy, "other", toy.painter, 10, torch.nn.Linear(3, 1), published)

@@ -13,7 +13,8 @@ import torch
 
 import clips
 from viseme_train import checkpoint
-from viseme_train.avatar import fit, material, measure, shape
+from viseme_train.avatar import fit, lips, material, measure, shape
+from viseme_train.avatar.lips import PersonCode
 from viseme_train.avatar.material import Material
 from viseme_train.avatar.prepare import prepare
 from viseme_train.avatar.settings import FitSettings
@@ -74,24 +75,41 @@ def test_the_mask_ends_inside_the_crop_and_covers_the_lips(robins: Material) -> 
 
 def test_copies_are_varied_and_hide_what_is_to_be_drawn(robins: Material) -> None:
     train, _ = material.split(robins, TOY)
-    image, target, mouth, lips = material.batch(robins, train, TOY, np.random.default_rng(0))
+    numbers = lips.filmed(robins, train)
+    image, target, mouth, near = material.batch(robins, train, numbers, TOY, np.random.default_rng(0), material.whole(robins))
     hidden = torch.from_numpy(robins.mask > 0)
     assert image[:, 3:][..., hidden].abs().max() == 0
     assert torch.equal(image[:, :3][..., ~hidden], target[..., ~hidden])
     assert not torch.equal(target[0], target[1])
-    assert (lips.amax((1, 2, 3)) > 0.9).all()
-    assert mouth.shape == (2, 7)
+    assert (near.amax((1, 2, 3)) > 0.9).all()
+    assert mouth.shape == (2, lips.NUMBERS)
+
+
+def test_a_part_is_cut_out_of_the_same_picture(robins: Material) -> None:
+    train, _ = material.split(robins, TOY)
+    numbers = lips.filmed(robins, train)
+    window = material.mouth_window(robins)
+    columns, rows = window
+    assert all(edge % material.GRID == 0 for edge in (columns.start, columns.stop, rows.start, rows.stop))
+    low, high = robins.points[:, list(material.LIPS), :2].min(1), robins.points[:, list(material.LIPS), :2].max(1)
+    assert ((low > (columns.start, rows.start)) & (high < (columns.stop, rows.stop))).all(1).mean() > 0.85
+    part = material.batch(robins, train, numbers, TOY, np.random.default_rng(0), window)
+    whole = material.batch(robins, train, numbers, TOY, np.random.default_rng(0), material.whole(robins))
+    torch.testing.assert_close(part[2], whole[2])
+    for a, b in ((part[0], whole[0]), (part[1], whole[1])):
+        torch.testing.assert_close(a, b[..., rows, columns], atol=4 / 255, rtol=0)
+        torch.testing.assert_close(fit.part(b, material.whole(robins), window), b[..., rows, columns])
 
 
 def test_the_loss_is_zero_on_the_target_and_heavier_at_the_mouth() -> None:
     wanted = torch.full((1, 3, 64, 64), 0.5)
-    mask, lips = torch.ones(64, 64), torch.zeros(1, 1, 64, 64)
-    lips[..., 24:40, 24:40] = 1
-    assert abs(float(fit.loss(TOY, wanted, wanted, mask, lips))) < 1e-6
+    mask, near = torch.ones(64, 64), torch.zeros(1, 1, 64, 64)
+    near[..., 24:40, 24:40] = 1
+    assert abs(float(fit.loss(TOY, wanted, wanted, mask, near))) < 1e-6
     at_mouth, elsewhere = wanted.clone(), wanted.clone()
     at_mouth[..., 30:34, 30:34] += 0.05
     elsewhere[..., 4:8, 4:8] += 0.05
-    assert fit.loss(TOY, at_mouth, wanted, mask, lips) > 2 * fit.loss(TOY, elsewhere, wanted, mask, lips)
+    assert fit.loss(TOY, at_mouth, wanted, mask, near) > 2 * fit.loss(TOY, elsewhere, wanted, mask, near)
 
 
 def test_another_listener_wants_another_preparation(spoiled: Path, data: Path, tmp_path: Path) -> None:
@@ -113,7 +131,7 @@ class Truth(torch.nn.Module):
 
     def __init__(self, judge: measure.Judge, copies: bool) -> None:
         super().__init__()
-        self.weight, self.judge, self.copies, self.calls = torch.nn.Parameter(torch.zeros(1)), judge, copies, 0
+        self.code, self.judge, self.copies, self.calls = PersonCode(), judge, copies, 0
 
     def forward(self, image: torch.Tensor, mouth: torch.Tensor) -> torch.Tensor:
         _, wanted = self.judge.pairs[self.calls % len(self.judge.pairs)]
@@ -157,7 +175,7 @@ def test_training_learns_goes_on_and_writes_its_page(data: Path, robins: Materia
     assert "finished" in page
     assert "data:image/jpeg" in page
     assert json.loads((work / "figures.json").read_text(encoding="utf-8"))["psnr"] == pytest.approx(figures.psnr)
-    Hand().load_state_dict(checkpoint.load(work / "best.pth"), strict=True)
+    Hand(PersonCode(), robins.size).load_state_dict(checkpoint.load(work / "best.pth"), strict=True)
     step = checkpoint.load(work / "painter.ckpt")["step"]
     assert step == count
     fit.fit(data, work, replace(TOY, minutes=0.4))

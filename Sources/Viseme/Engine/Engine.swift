@@ -21,6 +21,7 @@ public struct Engine: Sendable {
     let silentFrames: Int
     /// Closed mouths by template frame, for all live sessions.
     let idleSquares = SilentSquares()
+    private let mouth: Once<MouthReader>
 
     /// Loads the avatar's models and opens its template, off the caller's actor.
     ///
@@ -60,7 +61,16 @@ public struct Engine: Sendable {
         features = KeptFeatures(frames: generators[0].keeping.frames)
         let largest = avatar.squares.map(\.size.count).max() ?? 1
         silentFrames = min(manifest.frames, budget.silence / (largest * 3))
+        mouth = Once { [encoder] in
+            try await MouthReader(
+                avatar, hearing: encoder, heard: heard, backend: backend, judge: judge, allowUntrained: allowUntrained)
+        }
     }
+
+    /// The ears of this engine without its pictures: what the mouth does in every frame. The first call loads the articulator.
+    ///
+    /// - Throws: as `MouthReader`.
+    public func mouthReader() async throws -> MouthReader { try await mouth.value() }
 
     /// What outputs say when models take part that were never trained; nil for an engine whose models were.
     public var untrainedNotice: String? {

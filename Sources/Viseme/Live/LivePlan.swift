@@ -24,6 +24,8 @@ struct LivePlan: Sendable {
         fileprivate(set) var isDropped = false
         /// The mouth that the next picture starts from; nil when it is closed.
         fileprivate var mouth: [Float]? { isSilent ? nil : featureWindow }
+        /// What the mouth hears: of speech also its silences, as offline.
+        fileprivate var heard: [Float]? { speech == nil ? mouth : featureWindow }
     }
 
     /// What an entry of speech says.
@@ -269,14 +271,17 @@ struct LivePlan: Sendable {
             if speech.isFirst, frame != nil { timings.add("firstFrame", now - speech.arrival) }
         }
         shown = (entry.position, entry.blend, entry.mouth)
-        return unit(frame, at: isTemplate ? entry.position : nil, sound: entry.speech?.sound)
+        return unit(
+            frame, at: isTemplate ? entry.position : nil, heard: entry.heard, sound: entry.speech?.sound)
     }
 
-    private mutating func unit(_ frame: Frame?, at templatePosition: Int? = nil, sound: [Float]?) -> LiveUnit {
+    private mutating func unit(
+        _ frame: Frame?, at templatePosition: Int? = nil, heard: [Float]? = nil, sound: [Float]?
+    ) -> LiveUnit {
         defer { counts.units += 1 }
         return LiveUnit(
             index: counts.units, frame: frame, templatePosition: templatePosition,
-            sound: sound ?? [Float](repeating: 0, count: form.valuesPerFrame))
+            sound: sound ?? [Float](repeating: 0, count: form.valuesPerFrame), featureWindow: heard)
     }
 
     /// When the unit is due that comes after `count` more.

@@ -14,6 +14,9 @@ public struct LiveUnit: Sendable {
     public let templatePosition: Int?
     /// Interleaved, −1…1, in the session's form: always `valuesPerFrame` values. Zeros while there is no speech.
     public let sound: [Float]
+    /// What the mouth hears, (rows, row width) of the avatar's family; nil while it rests, and where the picture before stays because
+    /// speech has run out. `MouthReader.shape(hearing:)` tells the mouth's shape.
+    public let featureWindow: [Float]?
     /// What is spoken; nil while the avatar is idle, or waits for the rest of a sentence.
     public internal(set) var utterance: LiveUtterance?
     /// Utterances that ended before this unit, and not with a unit of their own: interrupted ones, and those that were finished

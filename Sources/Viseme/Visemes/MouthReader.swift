@@ -22,24 +22,37 @@ public struct MouthReader: Sendable {
     public init(
         _ avatar: Avatar, backend: any InferenceBackend, judge: any ModelJudge, allowUntrained: Bool = false
     ) async throws {
+        let (encoderFile, heard) = try await judge.admit(avatar.model(.audioEncoder), allowUntrained: allowUntrained)
+        try await self.init(
+            avatar, hearing: try await backend.audioEncoder(encoderFile, threads: 1), heard: heard, backend: backend,
+            judge: judge, allowUntrained: allowUntrained)
+    }
+
+    /// Loads the articulator behind an audio encoder that is loaded.
+    init(
+        _ avatar: Avatar, hearing encoder: any AudioEncoder, heard: TrainingVerdict, backend: any InferenceBackend,
+        judge: any ModelJudge, allowUntrained: Bool
+    ) async throws {
         guard avatar.manifest.models.contains(where: { $0.role == .articulator }) else {
             throw VisemeError(
                 .noInput, "The pack '\(avatar.manifest.name)' has no articulator: it draws, and tells no mouth shapes.",
                 hint: "Use a pack of the compact family that has one, such as robin.")
         }
+        let (file, told) = try await judge.admit(avatar.model(.articulator), allowUntrained: allowUntrained)
         self.avatar = avatar
-        let (encoderFile, heard) = try await judge.admit(avatar.model(.audioEncoder), allowUntrained: allowUntrained)
-        let (articulatorFile, told) = try await judge.admit(avatar.model(.articulator), allowUntrained: allowUntrained)
+        self.encoder = encoder
         verdicts = [.audioEncoder: heard, .articulator: told]
-        encoder = try await backend.audioEncoder(encoderFile, threads: 1)
-        articulator = try await backend.articulator(articulatorFile, threads: 1)
+        articulator = try await backend.articulator(file, threads: 1)
     }
 
     /// The shapes for some speech, one a video frame, made as they are asked for.
     public func shapes(for speech: any SpeechReader) -> MouthShapes { MouthShapes(reader: self, speech: speech) }
 
-    func shape(_ job: FrameJob) async throws -> MouthShape {
-        try MouthShape(values: try await articulator.articulate(job.featureWindow))
+    /// The shape of a frame whose feature window is at hand, such as that of a live unit.
+    ///
+    /// - Parameter featureWindow: (rows, row width) of the avatar's family.
+    public func shape(hearing featureWindow: [Float]) async throws -> MouthShape {
+        try MouthShape(values: try await articulator.articulate(featureWindow))
     }
 }
 
@@ -66,7 +79,7 @@ public struct MouthShapes: AsyncSequence, Sendable {
         public mutating func next() async throws -> MouthShape? {
             while true {
                 try Task.checkCancellation()
-                if let job = timeline.nextFrame() { return try await reader.shape(job) }
+                if let job = timeline.nextFrame() { return try await reader.shape(hearing: job.featureWindow) }
                 let (melWindows, count) = timeline.takeMelWindows(limit: 16)
                 if count > 0 {
                     let rows = try await reader.encoder.encode(melWindows, count: count)

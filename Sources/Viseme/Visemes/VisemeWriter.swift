@@ -44,7 +44,7 @@ public struct VisemeWriter: Sendable {
         frames += 1
         var text = begin()
         switch format {
-        case .vtt: if let cue = visemes.append(OculusViseme(of: shape)) { text += vtt(cue) }
+        case .vtt: if let cue = visemes.append(OculusViseme(of: shape)) { text += Self.vtt(cue, cue.name.rawValue) }
         case .rhubarb, .rhubarbJSON, .rhubarbXML:
             if let cue = letters.append(MouthLetter(of: shape)) { text += letter(cue) }
         default:
@@ -62,9 +62,14 @@ public struct VisemeWriter: Sendable {
         for sample in curve.finish() where format.hasRate { text += line(sample) }
         for cue in letters.finish() { text += letter(cue) }
         let last = visemes.finish()
-        if format == .vtt { for cue in last { text += vtt(cue) } }
+        if format == .vtt { for cue in last { text += Self.vtt(cue, cue.name.rawValue) } }
         visemeCues += last
         return text + end()
+    }
+
+    /// A WebVTT file of words.
+    public static func webVTT(_ words: [MouthCue<String>]) -> String {
+        "WEBVTT\n\n" + words.map { vtt($0, escaped($0.name)) }.joined()
     }
 
     // MARK: - Pieces
@@ -115,8 +120,8 @@ public struct VisemeWriter: Sendable {
         }
     }
 
-    private func vtt(_ cue: MouthCue<OculusViseme>) -> String {
-        "\(Self.clock(cue.start)) --> \(Self.clock(cue.end))\n\(cue.name.rawValue)\n\n"
+    private static func vtt<Name>(_ cue: MouthCue<Name>, _ text: String) -> String {
+        "\(clock(cue.start)) --> \(clock(cue.end))\n\(text)\n\n"
     }
 
     private mutating func letter(_ cue: MouthCue<MouthLetter>) -> String {

@@ -10,6 +10,7 @@ public struct DoctorReport: Sendable, Codable {
         case encoder
         case featureWindow = "window"
         case crop = "crop and mask"
+        case template = "template loop"
         case colour = "colour order"
         case generator
         case articulator
@@ -68,19 +69,19 @@ public struct DoctorReport: Sendable, Codable {
 
     func isBad(_ stage: Stage) -> Bool { findings.contains { $0.stage == stage && $0.outcome == .bad } }
 
-    mutating func good(_ stage: Stage, _ message: String) {
+    package mutating func good(_ stage: Stage, _ message: String) {
         findings.append(Finding(stage: stage, outcome: .good, message: message, advice: nil))
     }
 
-    mutating func bad(_ stage: Stage, _ message: String, _ advice: String? = nil) {
+    package mutating func bad(_ stage: Stage, _ message: String, _ advice: String? = nil) {
         findings.append(Finding(stage: stage, outcome: .bad, message: message, advice: advice))
     }
 
-    mutating func warn(_ stage: Stage, _ message: String, _ advice: String? = nil) {
+    package mutating func warn(_ stage: Stage, _ message: String, _ advice: String? = nil) {
         findings.append(Finding(stage: stage, outcome: .warn, message: message, advice: advice))
     }
 
-    mutating func skip(_ stage: Stage, _ message: String) {
+    package mutating func skip(_ stage: Stage, _ message: String) {
         findings.append(Finding(stage: stage, outcome: .skipped, message: message, advice: nil))
     }
 }

@@ -32,7 +32,7 @@ actor AvatarLibrary {
         _ configuration: ServerConfiguration, media: FFmpeg, logger: Logger,
         makeEngine: @escaping @Sendable (Avatar) async throws -> Engine
     ) {
-        folders = configuration.avatars.map { URL(filePath: $0) }
+        folders = configuration.avatars.map { URL(filePath: $0) } + [configuration.uploadedAvatars]
         preferred = configuration.defaultAvatar
         capacity = configuration.maxLoadedAvatars
         crf = configuration.crf
@@ -133,6 +133,21 @@ actor AvatarLibrary {
         }
     }
 
+    /// Forgets a pack that is going to be deleted.
+    ///
+    /// - Throws: `.conflict` while it is in use.
+    func forget(_ id: String) throws {
+        if var entry = loaded.removeValue(forKey: id) {
+            guard entry.avatar != nil, isKnownUniquelyReferenced(&entry.avatar) else {
+                loaded[id] = entry
+                throw VisemeError(
+                    .conflict, "The avatar '\(id)' is in use", hint: "End its sessions and renders, then try again.")
+            }
+        }
+        packs[id] = nil
+        previews[id] = nil
+    }
+
     /// A picture of an avatar, as PNG.
     func preview(_ id: String) async throws -> Data {
         if let preview = previews[id] { return preview }
@@ -144,7 +159,7 @@ actor AvatarLibrary {
     }
 
     /// Whether a name can be part of a URL path without escaping.
-    private static func isID(_ name: String) -> Bool {
+    static func isID(_ name: String) -> Bool {
         (1...64).contains(name.utf8.count) && !name.hasPrefix(".")
             && name.utf8.allSatisfy { byte in
                 switch byte {

@@ -16,6 +16,13 @@ struct AvatarRoutes: Sendable {
         var licence: String
         var consent: String
         var synthetic: Bool?
+
+        init(_ id: String, _ manifest: AvatarManifest) {
+            self.id = id
+            (name, licence, consent) = (manifest.name, manifest.licence, manifest.consent)
+            (width, height, frames) = (manifest.width, manifest.height, manifest.frames)
+            synthetic = manifest.synthetic
+        }
     }
 
     /// The response to `GET /v1/avatars`.
@@ -24,17 +31,14 @@ struct AvatarRoutes: Sendable {
     }
 
     let library: AvatarLibrary
+    /// nil for a server that takes none.
+    let uploads: AvatarUploads?
+    let configuration: ServerConfiguration
 
     /// Adds the routes.
     func add(to routes: some RouterMethods<ServerContext>) {
         routes.get("/v1/avatars") { _, _ in
-            let documents = await library.all().map { id, avatar in
-                let manifest = avatar.manifest
-                return Document(
-                    id: id, name: manifest.name, width: manifest.width, height: manifest.height,
-                    frames: manifest.frames, licence: manifest.licence, consent: manifest.consent,
-                    synthetic: manifest.synthetic)
-            }
+            let documents = await library.all().map { Document($0.id, $0.avatar.manifest) }
             return Response.json(List(avatars: documents))
         }
         routes.get("/v1/avatars/:id/preview.png") { _, context in
@@ -43,5 +47,35 @@ struct AvatarRoutes: Sendable {
                 status: .ok, headers: [.contentType: "image/png", .cacheControl: "private, max-age=3600"],
                 body: ResponseBody(byteBuffer: ByteBuffer(bytes: data)))
         }
+        routes.post("/v1/avatars") { request, _ in try await upload(request) }
+        routes.delete("/v1/avatars/:id") { request, context in
+            try await self.uploads(request).remove(try context.parameters.require("id"))
+            return Response(status: .noContent)
+        }
+    }
+
+    private func upload(_ request: Request) async throws -> Response {
+        let uploads = try uploads(request)
+        let body = try BoundedBody(request, configuration, limit: configuration.maxAvatarBytes)
+        let id = try await uploads.add(request.uri.queryParameters.get("name"), archive: body)
+        var response = Response.json(Document(id, try await library.pack(id).manifest), status: .created)
+        response.headers[.location] = "/v1/avatars/\(id)/preview.png"
+        return response
+    }
+
+    /// The uploads, for a request with an admin key.
+    private func uploads(_ request: Request) throws -> AvatarUploads {
+        guard let uploads, !configuration.adminKeys.isEmpty else {
+            throw VisemeError(
+                .forbidden, "This server takes no avatars", hint: "Its \"adminKeys\" say who may add and delete them.")
+        }
+        guard request.headers[.authorization] != nil else {
+            throw VisemeError(
+                .unauthorized, "This address needs an admin key", hint: "Send it as: Authorization: Bearer KEY")
+        }
+        guard configuration.adminKeys.owner(of: request) != nil else {
+            throw VisemeError(.forbidden, "This is no admin key", hint: "Its hash must be in \"adminKeys\".")
+        }
+        return uploads
     }
 }

@@ -64,7 +64,7 @@ struct KeyMiddleware: RouterMiddleware {
         _ request: Request, context: ServerContext, next: @concurrent (Request, ServerContext) async throws -> Response
     ) async throws -> Response {
         guard !keys.isEmpty else { return try await next(request, context) }
-        guard let name = name(of: request) else {
+        guard let name = keys.owner(of: request) else {
             throw VisemeError(
                 .unauthorized, "This address needs an API key", hint: "Send it as: Authorization: Bearer KEY")
         }
@@ -72,12 +72,15 @@ struct KeyMiddleware: RouterMiddleware {
         context.client = name
         return try await next(request, context)
     }
+}
 
-    private func name(of request: Request) -> String? {
+extension [ServerConfiguration.APIKey] {
+    /// The name of the key that a request has; nil where it is none of these.
+    func owner(of request: Request) -> String? {
         guard let header = request.headers[.authorization], header.lowercased().hasPrefix("bearer ") else { return nil }
         let digest = hexDigest(of: header.dropFirst(7))
         // All keys are compared, so that the time reveals nothing.
-        return keys.reduce(nil as String?) { found, key in
+        return reduce(nil as String?) { found, key in
             equalInConstantTime(digest, key.sha256.lowercased()) ? key.name : found
         }
     }

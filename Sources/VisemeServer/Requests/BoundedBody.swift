@@ -13,12 +13,13 @@ struct BoundedBody: AsyncSequence, Sendable {
 
     /// Limits a body as the configuration says.
     ///
+    /// - Parameter limit: The most bytes; those of an upload by default.
     /// - Throws: `.tooLarge`: at once for a declared length, otherwise while it is read.
-    init(_ request: Request, _ configuration: ServerConfiguration) throws {
+    init(_ request: Request, _ configuration: ServerConfiguration, limit: Int? = nil) throws {
         body = request.body
-        limit = configuration.maxBodyBytes
+        self.limit = limit ?? configuration.maxBodyBytes
         bytesPerSecond = configuration.uploadBytesPerSecond
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge }
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > self.limit { throw tooLarge }
     }
 
     private var tooLarge: VisemeError {

@@ -9,7 +9,12 @@ struct EventStream: Sendable {
 
     /// A value as an event.
     func event(_ name: String, _ value: some Encodable) throws -> ByteBuffer {
-        ByteBuffer(string: "event: \(name)\ndata: \(String(decoding: try encoder.encode(value), as: UTF8.self))\n\n")
+        event(name, json: String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+
+    /// A JSON text without line breaks as an event.
+    func event(_ name: String, json: String) -> ByteBuffer {
+        ByteBuffer(string: "event: \(name)\ndata: \(json)\n\n")
     }
 
     /// A comment line that readers ignore; it detects closed connections.

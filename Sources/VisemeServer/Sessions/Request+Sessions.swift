@@ -35,6 +35,19 @@ extension Request {
         }
     }
 
+    /// Whether the client asks for the mouth's shapes.
+    ///
+    /// - Throws: `.usage` for another value of `visemes` than 0 and 1.
+    var wantsVisemes: Bool {
+        get throws {
+            switch uri.queryParameters.get("visemes") ?? "0" {
+            case "0": return false
+            case "1": return true
+            case let other: throw VisemeError(.usage, "\"visemes\" is '\(other.prefix(64))', expected 0 or 1")
+            }
+        }
+    }
+
     /// The utterance that the request names, and whether it ends with the body.
     ///
     /// - Throws: `.usage` for another value of `finish` than true and false.

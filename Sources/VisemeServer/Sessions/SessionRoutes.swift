@@ -70,7 +70,7 @@ struct SessionRoutes: Sendable {
         group.get(":id/stream.mp4") { request, context in try await stream(.mp4, request, context) }
         group.get(":id/stream.ts") { request, context in try await stream(.ts, request, context) }
         group.get(":id/units") { request, context in try await units(request, context) }
-        group.get(":id/events") { request, context in try await events(find(request, context), context) }
+        group.get(":id/events") { request, context in try await events(request, context) }
     }
 
     private func create(_ request: Request, _ context: ServerContext) async throws -> Response {
@@ -150,7 +150,9 @@ struct SessionRoutes: Sendable {
         let session = try await find(request, context)
         let kept = try request.keptTemplates(of: session.avatar.engine.avatar.manifest.frames)
         let channel = context.channel
-        let (number, reader) = try await session.read(keeping: kept) { channel.close(promise: nil) }
+        let (number, reader) = try await session.read(keeping: kept, hasShapes: try request.wantsVisemes) {
+            channel.close(promise: nil)
+        }
         let headers: HTTPFields = [
             .contentType: "application/octet-stream", .cacheControl: "no-store", .accelBuffering: "no",
         ]
@@ -173,10 +175,13 @@ struct SessionRoutes: Sendable {
             })
     }
 
-    private func events(_ session: Conversation, _ context: ServerContext) async throws -> Response {
+    private func events(_ request: Request, _ context: ServerContext) async throws -> Response {
+        let session = try await find(request, context)
         let channel = context.channel
         // Before the response begins, so that exceeding the limit is an error response, not a broken stream.
-        let (number, reader) = try await session.listen { channel.close(promise: nil) }
+        let (number, reader) = try await session.listen(hasShapes: try request.wantsVisemes) {
+            channel.close(promise: nil)
+        }
         return EventStream.response { writer in
             do {
                 let stream = EventStream()
@@ -185,6 +190,8 @@ struct SessionRoutes: Sendable {
                         switch notice {
                         case .status(let status): try stream.event("status", status)
                         case .utterance(let utterance): try stream.event("utterance", utterance)
+                        case .mouth(let shape, let time):
+                            stream.event("visemes", json: VisemeWriter.object(shape, time: time))
                         }
                     try await writer.write(event)
                 }

@@ -23,37 +23,54 @@ extension Conversation {
     ///
     /// - Parameters:
     ///   - kept: Template frames below this number are sent once, and then referred to.
+    ///   - hasShapes: Whether it is told the mouth's shape.
     ///   - disconnect: Closes the connection of a reader that falls behind.
-    /// - Throws: `.busy` at the limit of viewers.
+    /// - Throws: `.busy` at the limit of viewers; `.noInput` for shapes of an avatar that has no articulator.
     package func read(
-        keeping kept: Int, disconnect: @escaping @Sendable () -> Void
+        keeping kept: Int, hasShapes: Bool = false, disconnect: @escaping @Sendable () -> Void
     ) async throws -> (number: Int, reader: Reader<UnitRecord>) {
+        if hasShapes { try await beginShapes() }
         guard state != .ended else { throw ended }
-        return try await feed.read(keeping: kept, upTo: settings.maxViewers, of: id, disconnect: disconnect)
+        let reader = try await feed.read(
+            keeping: kept, hasShapes: hasShapes, upTo: settings.maxViewers, of: id, disconnect: disconnect)
+        if hasShapes { shapeReaders.insert(reader.number) }
+        return reader
     }
 
     /// Removes a reader of raw units.
     package func leaveUnits(_ number: Int) async {
         lastCall = .now
+        shapeReaders.remove(number)
         await feed.leave(number)
     }
 
     /// Adds a listener to events.
+    ///
+    /// - Parameters:
+    ///   - hasShapes: Whether it is told the mouth's shape.
+    ///   - disconnect: Closes the connection of a listener that falls behind.
+    /// - Throws: `.busy` at the limit of viewers; `.noInput` for shapes of an avatar that has no articulator.
     package func listen(
-        disconnect: @escaping @Sendable () -> Void
+        hasShapes: Bool = false, disconnect: @escaping @Sendable () -> Void
     ) async throws -> (number: Int, reader: Reader<ConversationNotice>) {
+        if hasShapes { try await beginShapes() }
         guard state != .ended else { throw ended }
         guard listeners.count < settings.maxViewers else {
             throw VisemeError(.busy, "\(listeners.count) clients follow session \(id) already")
         }
-        // More than a minute: a busy browser is still connected.
-        let listener = listeners.add(limit: 100, disconnect: disconnect)
+        // More than a minute: a busy browser is still connected. Of shapes, ten seconds more.
+        let listener = listeners.add(
+            limit: 100 + (hasShapes ? 10 * LiveUnit.perSecond : 0), disconnect: disconnect)
+        if hasShapes { shapeListeners.insert(listener.number) }
         _ = listener.reader.send(.status(await status()))
         return listener
     }
 
     /// Removes a listener.
-    package func leaveEvents(_ number: Int) { listeners.remove(number) }
+    package func leaveEvents(_ number: Int) {
+        listeners.remove(number)
+        shapeListeners.remove(number)
+    }
 
     /// The present status.
     package func status() async -> SessionStatus {

@@ -35,6 +35,11 @@ package actor Conversation {
     let broadcast: Broadcast
     let feed: UnitFeed
     var listeners = Readers<ConversationNotice>()
+    var mouthReader: MouthReader?
+    /// Those who are told the mouth's shape, of events and of units.
+    var shapeListeners: Set<Int> = []
+    var shapeReaders: Set<Int> = []
+    var lastShape = MouthShape.rest
     private var numbers = 0
     private var speeches: [Int: Int] = [:]
     private var open: Open?
@@ -283,9 +288,11 @@ package actor Conversation {
     private func give(_ unit: LiveUnit) async throws {
         let ends = takeEnds(unit.ends)
         let name = unit.utterance.map { names.name(of: $0.number) } ?? ""
-        let readers = try await feed.give(unit, name: name, ends: ends, state: state.ofUnits)
+        let shape = try await shape(of: unit)
+        let readers = try await feed.give(unit, shape: shape, name: name, ends: ends, state: state.ofUnits)
         let viewers = try await broadcast.give(unit)
         if readers + viewers > 0 { report(.lostViewers(readers + viewers)) }
+        if let shape { tell(shape, of: unit) }
         tell(ends)
         guard let utterance = unit.utterance else { return }
         if utterance.isFirst { tell(name, .started, at: 0) }

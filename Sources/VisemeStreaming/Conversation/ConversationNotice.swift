@@ -1,9 +1,13 @@
+package import Viseme
+
 /// What a listener of a conversation is told.
 package enum ConversationNotice: Sendable {
     /// The status changed, or a second has passed.
     case status(SessionStatus)
     /// A named utterance began or ended.
     case utterance(UtteranceNotice)
+    /// What the mouth does from now on, for listeners that asked, and the middle of its unit in seconds of the session.
+    case mouth(MouthShape, time: Double)
 }
 
 /// The beginning or the end of a named utterance. Each has one end.

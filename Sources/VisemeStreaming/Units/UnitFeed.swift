@@ -24,10 +24,12 @@ actor UnitFeed {
     private struct Progress {
         /// Template frames below this number are sent once and then referred to.
         let kept: Int
+        /// Whether it is told the mouth's shape.
+        let hasShapes: Bool
         private var sent: Set<Int> = []
         private var isStarted = false
 
-        init(kept: Int) { self.kept = kept }
+        init(kept: Int, hasShapes: Bool) { (self.kept, self.hasShapes) = (kept, hasShapes) }
 
         /// Whether the reader needs the planes of a unit's picture.
         ///
@@ -72,12 +74,14 @@ actor UnitFeed {
     ///
     /// - Parameters:
     ///   - kept: Template frames below this number are sent once, and then referred to by their number.
+    ///   - hasShapes: Whether it is told the mouth's shape.
     ///   - limit: The most readers.
     ///   - session: Names the session in an error.
     ///   - disconnect: Closes the connection of a reader that falls behind.
     /// - Throws: `.busy` at the limit; `.notFound` when the feed has ended.
     func read(
-        keeping kept: Int, upTo limit: Int, of session: String, disconnect: @escaping @Sendable () -> Void
+        keeping kept: Int, hasShapes: Bool = false, upTo limit: Int, of session: String,
+        disconnect: @escaping @Sendable () -> Void
     ) throws -> (number: Int, reader: Reader<UnitRecord>) {
         guard !isEnded else { throw VisemeError(.notFound, "Session '\(session)' has ended") }
         guard readers.count < limit else {
@@ -87,7 +91,7 @@ actor UnitFeed {
         self.converter = converter
         let reader = readers.add(
             limit: Self.limit(lagUnits: lagUnits, pictureBytes: converter.byteCount), disconnect: disconnect)
-        progress[reader.number] = Progress(kept: kept)
+        progress[reader.number] = Progress(kept: kept, hasShapes: hasShapes)
         return reader
     }
 
@@ -104,8 +108,11 @@ actor UnitFeed {
 
     /// Sends the ends of utterances, then a unit, to all readers.
     ///
+    /// - Parameter shape: What the mouth does, for readers that asked.
     /// - Returns: The number of readers that fell behind and were disconnected.
-    func give(_ unit: LiveUnit, name: String, ends: [End], state: UnitHeader.State) async throws -> Int {
+    func give(
+        _ unit: LiveUnit, shape: MouthShape? = nil, name: String, ends: [End], state: UnitHeader.State
+    ) async throws -> Int {
         let hasNew = present.take(unit)
         guard readers.count > 0, let converter else { return 0 }
         var header = header(number: unit.index, epoch: unit.epoch, state: state)
@@ -127,6 +134,7 @@ actor UnitFeed {
         header.soundBytes = UInt32(sound.count)
         for (number, reader) in reading {
             var record = UnitRecord(header: header, sound: sound)
+            record.header.shape = reader.hasShapes ? shape : nil
             let known = template.flatMap { $0 < reader.kept ? UInt32($0) : nil }
             if reader.needs(template, isNew: hasNew) {
                 (record.header.kind, record.picture) = (.planes, planes)

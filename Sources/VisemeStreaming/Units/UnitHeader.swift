@@ -1,4 +1,5 @@
 package import Foundation
+package import Viseme
 
 /// The header of a record of the unit stream; docs/units.md describes the bytes.
 package struct UnitHeader: Sendable, Equatable {
@@ -6,8 +7,10 @@ package struct UnitHeader: Sendable, Equatable {
     package static let magic: [UInt8] = Array("VSMU".utf8)
     /// The version of the format.
     package static let version: UInt16 = 1
-    /// Bytes of the header without the utterance's name.
+    /// Bytes of the header without a mouth's shape and the utterance's name.
     package static let length = 56
+    /// Bytes of a mouth's shape: the parameters and the visemes' weights.
+    package static let shapeLength = 4 * (MouthShape.parameterNames.count + OculusViseme.allCases.count)
     /// Template frame number of a picture that is none.
     package static let noTemplate = UInt32.max
 
@@ -57,6 +60,11 @@ package struct UnitHeader: Sendable, Equatable {
     package var soundBytes: UInt32 = 0
     /// Samples of each channel of the utterance up to the end of this record.
     package var position: UInt64 = 0
+    /// What the mouth does; nil for readers that did not ask.
+    package var shape: MouthShape?
+
+    /// The length of the header with the utterance's name, in bytes.
+    package var byteCount: Int { Self.length + (shape == nil ? 0 : Self.shapeLength) + utterance.utf8.count }
 
     /// Makes the header of an idle unit without picture and sound.
     package init() {}
@@ -65,13 +73,13 @@ package struct UnitHeader: Sendable, Equatable {
     package var bytes: Data {
         let name = Array(utterance.utf8)
         precondition(name.count <= 255, "names are checked where they come in")
-        var data = Data(capacity: Self.length + name.count)
+        var data = Data(capacity: byteCount)
         func put(_ value: some FixedWidthInteger) {
             withUnsafeBytes(of: value.littleEndian) { data.append(contentsOf: $0) }
         }
         data.append(contentsOf: Self.magic)
         put(Self.version)
-        put(UInt16(Self.length))
+        put(UInt16(byteCount - name.count))
         put(number)
         put(epoch)
         put(state.rawValue)
@@ -88,6 +96,9 @@ package struct UnitHeader: Sendable, Equatable {
         put(soundBytes)
         put(UInt32(0))
         put(position)
+        if let shape {
+            for value in shape.parameters + OculusViseme.weights(of: shape) { put(value.bitPattern) }
+        }
         data.append(contentsOf: name)
         return data
     }
@@ -102,7 +113,7 @@ package struct UnitRecord: Sendable {
     package var sound = Data()
 
     /// The length of the record in bytes.
-    package var byteCount: Int { UnitHeader.length + header.utterance.utf8.count + picture.count + sound.count }
+    package var byteCount: Int { header.byteCount + picture.count + sound.count }
 }
 
 extension SessionStatus.State {

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from torch import nn
 
 from viseme_train import metrics
 from viseme_train.avatar import material, scan, shape
 from viseme_train.avatar.face import VARIATIONS, Models, square_around
+from viseme_train.avatar.lips import PersonCode
 from viseme_train.avatar.material import Material
 from viseme_train.avatar.settings import FitSettings
 from viseme_train.compact import export
+from viseme_train.compact.train_painter import Hand
 
 LAGS = range(-3, 4)
 #: Frames at most that a measurement draws, and columns of the grid.
@@ -41,11 +42,13 @@ class Figures:
     copy_psnr: float
     #: Step at the mask's edge, drawn against true.
     edge_ratio: float
+    #: Change of the mouth from frame to frame, drawn against true: above 1 it flickers.
+    motion_ratio: float
 
     @property
     def score(self) -> float:
         """What early stopping goes by."""
-        return self.opening_r + self.width_r / 2 + min(1.0, self.texture_ratio) / 2 + self.psnr / 40
+        return self.opening_r + self.width_r / 2 + min(self.texture_ratio, 1 / max(self.texture_ratio, 1e-3)) / 2 + self.psnr / 40
 
     def line(self) -> str:
         return (f"opening r {self.opening_r:.2f}, width {self.width_r:.2f}, wrong sound {self.wrong_sound_r:.2f}, texture {self.texture_ratio:.2f}, "
@@ -98,8 +101,8 @@ class Judge:
         some = train[:: max(1, len(train) // 100)]
         copies = []
         for k, (_, wanted) in zip(self.held[::3], self.pairs[::3]):
-            errors = [((material.warped(m, int(r), material.onto(m, int(r), int(k))).astype(np.float32) - wanted)[inner] ** 2).mean() for r in some]
-            copies.append(min(errors))
+            moved = (material.warped(m, int(r), material.onto(m, int(r), int(k))) for r in some)
+            copies.append(min(cv2.norm(copy, wanted, cv2.NORM_L2SQR, m.mask) for copy in moved) / (3 * inner.sum()))
         self.copy = float(10 * np.log10(255 ** 2 / np.mean(copies)))
 
     def _landmarks(self, crops: list[np.ndarray]) -> np.ndarray:
@@ -113,23 +116,28 @@ class Judge:
             out.append(np.mean([mesh.points for mesh in self.models.meshes(image, [square.varied(*v) for v in VARIATIONS])], 0))
         return np.stack(out)
 
-    def draw(self, painter: nn.Module, mouth: np.ndarray) -> list[np.ndarray]:
-        """What is seen of every held-out frame with these mouths [n, 7]."""
+    def draw(self, painter: Hand, mouth: torch.Tensor) -> list[np.ndarray]:
+        """What is seen of every held-out frame with the numbers of these mouths [n, Z]."""
         device = next(painter.parameters()).device
         out = []
         for (given, _), numbers in zip(self.pairs, mouth):
             image = torch.from_numpy(export.image_input(given, self.m.mask))[None].to(device)
             with torch.inference_mode():
-                drawn = painter(image, torch.from_numpy(numbers)[None].to(device))[0].float().cpu().numpy()
+                drawn = painter(image, numbers[None].to(device))[0].float().cpu().numpy()
             out.append(export.blend(given, drawn, self.m.mask))
         return out
 
-    def measure(self, painter: nn.Module) -> tuple[Figures, np.ndarray]:
+    def _motion(self, pictures: list[np.ndarray]) -> float:
+        return float(np.mean([np.abs(b.astype(np.float32) - a)[self.mouth].mean() for a, b in zip(pictures, pictures[1:])]))
+
+    def measure(self, painter: Hand) -> tuple[Figures, np.ndarray]:
         """Figures, and a grid of pictures: truth, drawn, closed mouth, wrong sound."""
         was_training = painter.training
         painter.eval()
-        m = self.m
-        drawn, wrong = self.draw(painter, m.mouth[self.held]), self.draw(painter, m.mouth[self.wrong])
+        m, code = self.m, painter.code
+        assert isinstance(code, PersonCode)
+        heard = lambda k: code.numbers(*(torch.from_numpy(x[k]).to(code.closed.device) for x in (m.mouth, m.code)))
+        drawn, wrong = self.draw(painter, heard(self.held)), self.draw(painter, heard(self.wrong))
         seen, other = self._landmarks(drawn), self._landmarks(wrong)
         opened, said, misled = shape.aperture(self.true), shape.aperture(seen), shape.aperture(other)
 
@@ -144,11 +152,9 @@ class Judge:
             opening_r=at(0), lag=lag, width_r=metrics.correlation(shape.mouth_width(seen), shape.mouth_width(self.true)),
             wrong_sound_r=max(metrics.correlation(misled, opened), -1.0), opening_ratio=float(said.mean() / opened.mean()), spread_ratio=float(said.std() / opened.std()),
             texture_ratio=ratio(lambda p: texture(p, self.mouth)), psnr=float(10 * np.log10(255 ** 2 / error)), copy_psnr=self.copy,
-            edge_ratio=ratio(lambda p: edge_step(p, m.mask)))
+            edge_ratio=ratio(lambda p: edge_step(p, m.mask)), motion_ratio=self._motion(drawn) / self._motion(truth))
         some = np.linspace(0, len(self.held) - 1, min(GRID, len(self.held))).round().astype(int)
-        rest = np.zeros((len(self.held), 7), np.float32)
-        rest[:, 3] = 1.0
-        closed = self.draw(painter, rest)
+        closed = self.draw(painter, code.closed.expand(len(self.held), -1))
         rows = [np.concatenate([pictures[i] for i in some], 1) for pictures in (truth, drawn, closed, wrong)]
         painter.train(was_training)
         return figures, np.concatenate(rows, 0)

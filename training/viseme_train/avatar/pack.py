@@ -20,6 +20,7 @@ import torch
 from viseme_train import checkpoint
 from viseme_train.avatar import judge, scan, video
 from viseme_train.avatar.fit import LISTENER
+from viseme_train.avatar.lips import PersonCode
 from viseme_train.avatar.settings import PrepareSettings
 from viseme_train.avatar.video import FPS, ClipError
 from viseme_train.compact import export
@@ -27,8 +28,6 @@ from viseme_train.compact.train_painter import Hand
 
 #: Frames of a template, least and most; shorter ones are taken where there is nothing longer.
 SHORTEST, LEAST, MOST = 3 * FPS, 8 * FPS, 20 * FPS
-#: The mouth that closes: jaw, width, rounding, closure, tuck, teeth, tongue.
-CLOSED = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -92,17 +91,16 @@ def find_loop(data: Path) -> Loop:
     return best[1]
 
 
-def template_frames(loop: Loop, hand: Hand, mask: np.ndarray) -> Iterator[np.ndarray]:
+def template_frames(loop: Loop, hand: Hand, closed: torch.Tensor, mask: np.ndarray) -> Iterator[np.ndarray]:
     """The loop's frames; where the mouth is open anywhere, all are drawn with a closed one, so that nothing switches."""
     height, width = mask.shape
-    mouth = torch.tensor([CLOSED])
     for k, image in scan.frames(loop.folder, range(loop.first, loop.first + loop.count).__contains__):
         picture = image.copy()
         if loop.open.mean() > 0.05:
             x, y = (int(v) for v in loop.boxes[k - loop.first])
             roi = picture[y:y + height, x:x + width]
             with torch.inference_mode():
-                drawn = hand(torch.from_numpy(export.image_input(roi, mask))[None], mouth)[0].numpy()
+                drawn = hand(torch.from_numpy(export.image_input(roi, mask))[None], closed[None])[0].numpy()
             picture[y:y + height, x:x + width] = export.blend(roi, drawn, mask)
         yield picture
 
@@ -146,11 +144,12 @@ def write(data: Path, run: Path, weights: Path, folder: Path, consent: Consent) 
     note = json.loads((data / "data.json").read_text(encoding="utf-8"))
     with np.load(run / "mask.npz") as saved:
         mask = saved["mask"]
-    hand = Hand()
+    code = PersonCode()
+    hand = Hand(code, (mask.shape[1], mask.shape[0]))
     hand.load_state_dict(checkpoint.load(weights), strict=True)
     loop = find_loop(data)
     folder.mkdir(parents=True)
-    video.write(template_frames(loop, hand.eval(), mask), folder / "template.mp4")
+    video.write(template_frames(loop, hand.eval(), code.closed, mask), folder / "template.mp4")
     height, width = mask.shape
     rois = []
     size = (0, 0)
@@ -163,7 +162,7 @@ def write(data: Path, run: Path, weights: Path, folder: Path, consent: Consent) 
     models.mkdir(exist_ok=True)
     shutil.copyfile(weights, models / "painter.pth")
     shutil.copyfile(run / LISTENER, models / "listener.pth")
-    written = export.write(Packing(models, folder), np.stack(rois), mask)
+    written = export.write(Packing(models, folder), np.stack(rois), mask, hand)
     written["provenance"] |= {
         "trainingData": "Clips of the depicted person: " + ", ".join(c["source"].get("sha256", "?") for c in note["clips"] if not c["refused"]),
         "training": json.loads((run / "painter.json").read_text(encoding="utf-8")),

@@ -77,17 +77,23 @@ class FitSettings(TrainingSettings):
     apart: int = 12
     alike: int = 24
     #: Pixels, share, radians, and share of levels by which copies are varied.
-    shift: float = 6.0
+    shift: float = 2.0
     scale: float = 0.04
     turn: float = 0.04
     colour: float = 0.05
-    #: Deviation of what is added to the mouth: the listener is not exact.
-    noise: float = 0.03
-    #: Weights beside L1: edges, structure, means of 8×8 pixels, the critic; how much more the mouth weighs, and when the critic comes.
+    #: Deviation of what is added to the numbers of the mouth: what is heard lies between those that were filmed.
+    noise: float = 0.1
+    #: Share of the steps that look at the mouth only: they take a quarter of the time.
+    parts: float = 0.85
+    #: Share of the training over which the painter is let off drawing everything: see `Painter.least_share`.
+    all_drawn: float = 0.3
+    #: Weights beside L1: edges, structure, means of 8×8 pixels, the critic, and what its layers see beside its verdict; how much more the mouth weighs,
+    #: and when the critic comes.
     edges: float = 0.8
     structure: float = 0.1
     coarse: float = 1.0
-    critic: float = 0.01
+    critic: float = 0.03
+    features: float = 10.0
     mouth: float = 4.0
     critic_from: float = 0.35
     #: Share of the training after which the batch statistics stay as rendering has them.

@@ -30,9 +30,9 @@ class Place(Protocol):
     def press(self) -> tuple[float, float]: ...
 
 
-def load(settings: Place) -> tuple[Ear, Hand]:
-    """The averaged weights of both trainings, as they are shipped."""
-    ear, hand = Ear(), Hand()
+def load(settings: Place, hand: Hand | None = None) -> tuple[Ear, Hand]:
+    """The averaged weights of both trainings, as they are shipped; `hand` has a code of its own."""
+    ear, hand = Ear(), hand or Hand()
     for model, name in ((ear, "listener"), (hand, "painter")):
         model.load_state_dict(checkpoint.load(settings.checkpoints / f"{name}.pth"), strict=True)
         model.eval()
@@ -58,13 +58,13 @@ def blend(roi: np.ndarray, drawn: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.round(np.clip(roi + (drawn.transpose(1, 2, 0) * 255 - roi) * share, 0, 255)).astype(np.uint8)
 
 
-def write(settings: Place, template: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
+def write(settings: Place, template: np.ndarray, mask: np.ndarray, hand: Hand | None = None) -> dict[str, Any]:
     """Writes models, mask and golden tensors into the pack, all or nothing; gives `models`, `golden` and so on of its manifest.
 
     `template` are the rois of the decoded template, [poses, H, W, 3]. A model that differs from PyTorch is an error.
     """
     pack = settings.pack
-    ear, hand = load(settings)
+    ear, hand = load(settings, hand)
     generator = Generator(ear.listener, hand.code, hand.painter).eval()
     articulator = ear.articulator()
     speech = onnx_file.golden_audio()

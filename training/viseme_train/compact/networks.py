@@ -6,6 +6,8 @@ Generator: image (B, 6, H, W): roi and masked roi, B G R, 0…1; audio (B, 32, 9
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -18,6 +20,8 @@ ROW, CODE = 96, 128
 ARTICULATION = 7
 CLOSE = 3
 Channels = tuple[int, int, int, int]
+#: Left and top of a part of the crop, multiples of 32.
+Corner = tuple[int, int]
 #: Of the picture at a quarter, an eighth, a sixteenth and a thirty-second of its size.
 CHANNELS: Channels = (32, 64, 96, 160)
 DEPTH = (1, 2, 2, 2)
@@ -106,7 +110,7 @@ class Block(nn.Module):
 class Painter(nn.Module):
     """(B, 6, H, W) and a code (B, C) → (B, 3, H, W)."""
 
-    def __init__(self, code: int = CODE, channels: Channels = CHANNELS, depth: Channels = DEPTH) -> None:
+    def __init__(self, code: int = CODE, channels: Channels = CHANNELS, depth: Channels = DEPTH, crop: tuple[int, int] | None = None) -> None:
         super().__init__()
         c = channels
         self.stem = nn.Sequential(nn.Conv2d(6, c[0], 4, 4, bias=False), nn.BatchNorm2d(c[0]))
@@ -118,6 +122,10 @@ class Painter(nn.Module):
         self.merge = nn.ModuleList([nn.Sequential(nn.Conv2d(2 * c[i], c[i], 1, bias=False), nn.BatchNorm2d(c[i])) for i in (2, 1, 0)])
         self.decoder = nn.ModuleList([nn.Sequential(*[Block(c[i]) for _ in range(depth[i] + (i == 0))]) for i in (2, 1, 0)])
         self.out = nn.Conv2d(c[0], 64, 3, 1, 1)
+        #: What a face of its own has at each place of its crop (width, height), at all four sizes: the code says how much of it is seen.
+        self.places = nn.ParameterList([nn.Parameter(torch.zeros(1, c[i], crop[1] >> i + 2, crop[0] >> i + 2)) for i in (3, 2, 1, 0)] if crop else [])
+        #: While it begins to learn, so much is drawn everywhere: else the template wins before there are any colours, and no gradient reaches them any more.
+        self.least_share = 0.0
         # The first three planes as a convolution: what cuts and translates generators knows those, and no slices of pictures.
         self.register_buffer("first", torch.eye(3, 6)[..., None, None], persistent=False)
 
@@ -131,9 +139,15 @@ class Painter(nn.Module):
                 x = self.down[i](x)
         return x, skips
 
-    def draw(self, x: torch.Tensor, skips: list[torch.Tensor], code: torch.Tensor, template: torch.Tensor) -> torch.Tensor:
+    def draw(self, x: torch.Tensor, skips: list[torch.Tensor], code: torch.Tensor, template: torch.Tensor, corner: Corner | None = None) -> torch.Tensor:
         """The picture that the code asks for: colours, and how much of them is seen before the template."""
         def film(level: int, x: torch.Tensor) -> torch.Tensor:
+            if self.places:
+                place = self.places[level]
+                if corner is not None:
+                    top, left = corner[1] >> 5 - level, corner[0] >> 5 - level
+                    place = place[..., top:top + x.shape[2], left:left + x.shape[3]]
+                x = x + place
             gain, bias = self.film[level](code)[..., None, None].chunk(2, 1)
             return x * (1 + gain) + bias
         x = self.middle(film(0, x))
@@ -143,10 +157,13 @@ class Painter(nn.Module):
         drawn = torch.sigmoid(F.pixel_shuffle(self.out(x), 4))
         # Where nothing changes the template is better than any drawing of it.
         colour, share = drawn[:, :3], drawn[:, 3:]
+        if self.least_share > 0:
+            share = self.least_share + (1 - self.least_share) * share
         return template + (colour - template) * share
 
-    def forward(self, image: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
-        return self.draw(*self.template(image), code, F.conv2d(image, self.first))
+    def forward(self, image: torch.Tensor, code: torch.Tensor, corner: Corner | None = None) -> torch.Tensor:
+        """`corner`: where a part of the crop lies in it."""
+        return self.draw(*self.template(image), code, F.conv2d(image, self.first), corner)
 
 
 def limited(m: torch.Tensor) -> torch.Tensor:
@@ -171,16 +188,28 @@ class Code(nn.Module):
     def forward(self, mouth: torch.Tensor) -> torch.Tensor:
         return self.layers(describe(mouth))
 
+    def hear(self, listener: Listener, audio: torch.Tensor) -> torch.Tensor:
+        """32 feature rows (B, 32, 96) → (B, 128)."""
+        return self(listener(audio))
+
+
+class Hears(Protocol):
+    """What stands between listener and painter."""
+
+    def hear(self, listener: Listener, audio: torch.Tensor) -> torch.Tensor: ...
+
 
 class Generator(nn.Module):
     """image (B, 6, H, W), audio (B, 32, 96) → (B, 3, H, W)."""
 
-    def __init__(self, listener: Listener, code: Code, painter: Painter) -> None:
+    code: Hears
+
+    def __init__(self, listener: Listener, code: nn.Module, painter: Painter) -> None:
         super().__init__()
         self.listener, self.code, self.painter = listener, code, painter
 
     def forward(self, image: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
-        return self.painter(image, self.code(self.listener(audio)))
+        return self.painter(image, self.code.hear(self.listener, audio))
 
 
 class Articulator(nn.Module):

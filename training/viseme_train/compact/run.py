@@ -41,7 +41,9 @@ class Run:
         run.save_if_due()
     """
 
-    def __init__(self, settings: Place, name: str, training: TrainingSettings, minutes: float, model: nn.Module, **optimiser: object) -> None:
+    def __init__(self, settings: Place, name: str, training: TrainingSettings, minutes: float, model: nn.Module, begin: Path | None = None,
+                 **optimiser: object) -> None:
+        """`begin`: weights of an earlier training, `NAME.pth` beside `NAME.json`, that this one begins with unless it goes on."""
         self.settings, self.name, self.training, self.minutes = settings, name, training, minutes
         self.device = device.choose(settings.device)
         self.model = model.to(self.device)
@@ -49,12 +51,17 @@ class Run:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=training.peak, weight_decay=training.weight_decay, **optimiser)
         self.path = settings.work / f"{name}.ckpt"
         self.step, self.spent, self.progress, self.over = 0, 0.0, 0.0, False
+        self.before: dict[str, object] = {}
         if self.path.exists():
             saved = checkpoint.load(self.path)
             self.model.load_state_dict(saved["model"])
             self.average.load_state_dict(saved["average"])
             self.optimizer.load_state_dict(saved["optimizer"])
-            self.step, self.spent = saved["step"], saved["spent"]
+            self.step, self.spent, self.before = saved["step"], saved["spent"], saved.get("before", {})
+        elif begin:
+            for weights in (self.model, self.average):
+                weights.load_state_dict(checkpoint.load(begin), strict=True)
+            self.before = {"before": json.loads(begin.with_suffix(".json").read_text())}
         self.began = time.time() - self.spent
         self.printed = self.saved = self.ticked = time.time()
 
@@ -97,17 +104,18 @@ class Run:
         if not self.over and time.time() - self.saved <= self.training.checkpoint_seconds:
             return
         checkpoint.save({"model": self.model.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
-                         "step": self.step, "spent": self.spent}, self.path)
+                         "step": self.step, "spent": self.spent, "before": self.before}, self.path)
         folder = self.settings.checkpoints
         checkpoint.save(checkpoint.plain_state(self.average), folder / f"{self.name}.pth")
-        checkpoint.save_text(json.dumps({"steps": self.step, "minutes": round(self.spent / 60, 1)}) + "\n", folder / f"{self.name}.json")
+        checkpoint.save_text(json.dumps({"steps": self.step, "minutes": round(self.spent / 60, 1), **self.before}) + "\n", folder / f"{self.name}.json")
         self.saved = time.time()
 
 
-def command(doc: str | None, train: Callable[[CompactConfig, float], None], training: Callable[[CompactConfig], TrainingSettings]) -> None:
+def command(doc: str | None, train: Callable[[CompactConfig, float, Path | None], None], training: Callable[[CompactConfig], TrainingSettings]) -> None:
     """What a training does when it is called from a command line."""
     parser = config.parser(doc)
     parser.add_argument("--minutes", type=float, help="wall clock over all resumptions, instead of the recipe's")
+    parser.add_argument("--from", type=Path, metavar="NAME.pth", dest="begin", help="begin with the weights of an earlier training")
     a = parser.parse_args()
     settings = config.read(CompactConfig, a.config, a.set)
-    train(settings, a.minutes or training(settings).minutes)
+    train(settings, a.minutes or training(settings).minutes, a.begin)

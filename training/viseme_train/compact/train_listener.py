@@ -138,11 +138,11 @@ def loss(s: ListenerSettings, said: torch.Tensor, logits: torch.Tensor, track: t
     return value
 
 
-def train(settings: CompactConfig, minutes: float) -> None:
+def train(settings: CompactConfig, minutes: float, begin: Path | None = None) -> None:
     s = settings.listener
     torch.set_num_threads(1)
     torch.manual_seed(s.seed)
-    run = Run(settings, "listener", s, minutes, Ear(), betas=(0.9, 0.98))
+    run = Run(settings, "listener", s, minutes, Ear(), begin, betas=(0.9, 0.98))
     data = Pieces(settings.work / "shards", s, np.random.default_rng([s.seed, run.step]))
     losses: list[float] = []
     while not run.over:

@@ -16,20 +16,20 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from viseme_train.compact.networks import Code, Painter
+from viseme_train.compact.networks import Code, Corner, Painter
 from viseme_train.compact.run import Run, command
 from viseme_train.compact.settings import CompactConfig
 
 
 class Hand(nn.Module):
-    """Code and painter: (B, 6, H, W) and (B, 7) → (B, 3, H, W)."""
+    """Code and painter: (B, 6, H, W) and (B, 7), or what another code takes, → (B, 3, H, W)."""
 
-    def __init__(self) -> None:
+    def __init__(self, code: nn.Module | None = None, crop: tuple[int, int] | None = None) -> None:
         super().__init__()
-        self.code, self.painter = Code(), Painter()
+        self.code, self.painter = code or Code(), Painter(crop=crop)
 
-    def forward(self, image: torch.Tensor, mouth: torch.Tensor) -> torch.Tensor:
-        return self.painter(image, self.code(mouth))
+    def forward(self, image: torch.Tensor, mouth: torch.Tensor, corner: Corner | None = None) -> torch.Tensor:
+        return self.painter(image, self.code(mouth), corner)
 
 
 class Pictures:
@@ -97,12 +97,12 @@ def loss(drawn: torch.Tensor, target: torch.Tensor, image: torch.Tensor, mask: t
     return flat + 1.6 * edges(error, weight) + 2 * coarse(error, weight), error.detach().pow(2).mean()
 
 
-def train(settings: CompactConfig, minutes: float) -> None:
+def train(settings: CompactConfig, minutes: float, begin: Path | None = None) -> None:
     s = settings.painter
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.manual_seed(s.seed)
-    run = Run(settings, "painter", s, minutes, Hand().to(memory_format=torch.channels_last), betas=(0.9, 0.99), fused=True)
+    run = Run(settings, "painter", s, minutes, Hand().to(memory_format=torch.channels_last), begin, betas=(0.9, 0.99), fused=True)
     rng = np.random.default_rng([s.seed, run.step])
     data = Pictures(settings.work / "pictures", rng)
     height, width = data.mask.shape

@@ -25,7 +25,7 @@ export const key = {
  */
 export async function request(path, { secret, json, headers = {}, ...options } = {}) {
   const all = { ...headers };
-  if (key.value) all['Authorization'] = `Bearer ${key.value}`;
+  if (key.value) all['Authorization'] ??= `Bearer ${key.value}`;
   if (secret) all['Viseme-Session-Secret'] = secret;
   if (json) {
     all['Content-Type'] = 'application/json';

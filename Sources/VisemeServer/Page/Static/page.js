@@ -32,6 +32,7 @@ function show() {
   at('speak').disabled = busy.has(speak) || !avatars.length || !isReady;
   at('speak').textContent = source !== 'microphone' ? 'Speak' : microphone ? 'Stop listening' : 'Listen';
   at('start').disabled = !avatars.length;
+  at('add-send').disabled = busy.has(add);
   at('render').hidden = source === 'microphone';
   at('render').disabled = busy.has(render) || !avatars.length || !isReady;
 }
@@ -78,14 +79,14 @@ async function act(work) {
 
 // MARK: Avatars
 
-async function loadAvatars() {
+async function loadAvatars(wanted) {
   ({ avatars } = await request('v1/avatars').then(answer => answer.json()));
   const group = at('avatars');
   group.querySelectorAll('label').forEach(label => label.remove());
   avatars.forEach((avatar, index) => {
     const label = document.createElement('label');
     const input = Object.assign(document.createElement('input'),
-      { type: 'radio', name: 'avatar', value: avatar.id, checked: index === 0 });
+      { type: 'radio', name: 'avatar', value: avatar.id, checked: wanted ? avatar.id === wanted : index === 0 });
     const image = Object.assign(document.createElement('img'), { alt: '', width: 132, height: 74 });
     label.append(input, image, avatar.name ?? avatar.id);
     group.append(label);
@@ -116,6 +117,23 @@ function choose() {
   if (avatar.picture) video.poster = avatar.picture;
   at('rights').textContent = [avatar.licence, avatar.consent].filter(Boolean).join(' · ');
   end();
+}
+
+/** Sends a pack, and chooses it. The admin key is not kept. */
+async function add() {
+  const file = at('add-file').files[0], name = at('add-name').value.trim();
+  at('add-state').textContent = 'It is being sent and examined …';
+  try {
+    const path = `v1/avatars${name ? `?name=${encodeURIComponent(name)}` : ''}`;
+    const headers = { Authorization: `Bearer ${at('add-key').value}`, 'Content-Type': 'application/x-tar' };
+    const { id } = await request(path, { method: 'POST', body: file, headers }).then(answer => answer.json());
+    at('add-form').reset();
+    at('add-state').textContent = `${id} was added.`;
+    await loadAvatars(id);
+  } catch (error) {
+    if (error.status === 401) error = new Error('This is no admin key of the server.');
+    at('add-state').textContent = `${error.message}${error.hint ? ` ${error.hint}` : ''}`;
+  }
 }
 
 // MARK: Speaking
@@ -217,6 +235,10 @@ at('mute').addEventListener('click', () => {
   at('mute').setAttribute('aria-pressed', String(video.muted));
 });
 at('avatars').addEventListener('change', choose);
+at('add-form').addEventListener('submit', event => {
+  event.preventDefault();
+  act(add);
+});
 at('key').addEventListener('close', () => {
   if (at('key').returnValue !== 'use') {
     fail(new Error('This server needs an API key.'));

@@ -1,0 +1,5 @@
+"""Viseme avatars for Pipecat."""
+
+from .video import VisemeVideoService
+
+__all__ = ["VisemeVideoService"]
