@@ -15,7 +15,7 @@ class Viseme < Formula
 
   def install
     system "swift", "build", "--disable-sandbox", "-c", "release", "--product", "viseme"
-    libexec.install ".build/release/viseme", Dir[".build/release/*_VisemeServer.bundle"]
+    libexec.install ".build/release/viseme", Dir[".build/release/Viseme_Viseme*.bundle"]
     # The program looks for these beside itself.
     (libexec/"avatars").install "avatars/robin.avatar"
     libexec.install_symlink Formula["onnxruntime"].opt_lib/"libonnxruntime.dylib"
