@@ -28,7 +28,7 @@ import VisemeTestSupport
         #expect(joined.map(\.start) == [0, 0.12] && joined.map(\.end) == [0.12, 0.24])
     }
 
-    @Test("A phone that is too short to be seen is skipped, and what is not said is written with the word before")
+    @Test("A phone that is too short to be seen is passed over, and what is not said is written with the word before")
     func skips() throws {
         let dash = SpokenWord(text: "–", phones: [])
         let cues = try WordAligner([dash, my, dash, sun]).align(
