@@ -14,6 +14,7 @@ user=(--package-path Tests/LibraryUser --scratch-path out/library-user)
 rm -rf out/library-user
 trap 'rm -f Tests/LibraryUser/Package.resolved' EXIT
 
+mkdir -p out
 found=$(swift package "${user[@]}" show-dependencies --format flatlist 2>out/library-user.log | sort -u | tr '\n' ' ') || {
     cat out/library-user.log >&2
     exit 1
