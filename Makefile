@@ -42,10 +42,10 @@ page: build ## Use the web page in Chromium: speak, watch, interrupt, render (ne
 test-client: build ## Test the Python client against the program, quickly; needs Python's standard library alone
 	@cd integrations/viseme-client && VISEME_BINARY=$(CURDIR)/$(BINARY) $(PYTHON) -B -m unittest tests.test_stream tests.test_live.SessionTests
 
-integrations: build ## Test the Python packages for voice agents (installs LiveKit Agents and Pipecat; Chromium)
+integrations: build ## Test the Python packages (installs LiveKit Agents, Pipecat and Ray; Chromium)
 	@scripts/integrations.sh $(BINARY) $(PYTHON)
 
-integrations-slow: build ## The same with 1,000 segments and a call of ten minutes
+integrations-slow: build ## The same with 1,000 segments, a call of ten minutes, and a batch of ten whose workers are killed
 	@scripts/integrations.sh $(BINARY) $(PYTHON) slow
 
 lint: ## Check format, layering, the rules of the house, and the Python code
