@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,8 @@ class _Batch:
         self.joins: dict[Any, tuple[Job, Plan, list[Any]]] = {}
         self.contents: dict[str, _Content] = {}
         self.rendered: dict[Any, bool] = {}
+        # Content whose videos are there, and the plans that were being made then: they may have seen its segments.
+        self.unused: dict[str, set[Any]] = {}
 
     def has_room(self) -> bool:
         if len(self.plans) + len(self.segments) >= AHEAD * 2:  # asking the cluster costs a call
@@ -90,7 +93,11 @@ class _Batch:
         try:
             plan: Plan = ray.get(reference)
         except Exception as error:
+            self.clear(reference)
             return _failed(job, error)
+        if not plan.finished:
+            self.unused.pop(plan.key, None)
+        self.clear(reference)
         if plan.finished:
             return Outcome(job, finished_before=True)
         content = self.contents.setdefault(plan.key, _Content())
@@ -124,8 +131,19 @@ class _Batch:
             del self.contents[plan.key]
             # What a failed job has stays for the next run.
             if not self.settings.keep and not outcome.error:
-                work.clear(self.settings, plan.key)
+                self.unused[plan.key] = set(self.plans)
+                self.clear()
         return outcome
+
+    def clear(self, planned: Any = None) -> None:
+        """Removes the segments that no plan can have seen."""
+        for key, plans in list(self.unused.items()):
+            plans.discard(planned)
+            if not plans:
+                # The videos are there: a store that is away for a moment must not end the batch.
+                with contextlib.suppress(Exception):
+                    work.clear(self.settings, key)
+                del self.unused[key]
 
 
 def render(jobs: Iterable[Job], settings: Settings, report: Callable[[Progress], None] = lambda progress: None) -> Iterator[Outcome]:
