@@ -9,7 +9,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing --explicit-target-dependency-
 BINARY := .build/release/viseme
 export VISEME_STRICT ?= 1
 
-.PHONY: help setup build demo test test-training test-training-slow page test-client integrations integrations-slow lint format bench bench-server soak avatar golden parity fuzz verdicts check-library package check-package docs clean
+.PHONY: help setup build demo test test-training test-training-slow page test-client integrations integrations-slow test-cluster lint format bench bench-server soak avatar golden parity fuzz verdicts check-library package check-package docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -41,6 +41,9 @@ page: build ## Use the web page in Chromium: speak, watch, interrupt, render (ne
 
 test-client: build ## Test the Python client against the program, quickly; needs Python's standard library alone
 	@cd integrations/viseme-client && VISEME_BINARY=$(CURDIR)/$(BINARY) $(PYTHON) -B -m unittest tests.test_stream tests.test_live.SessionTests
+
+test-cluster: build ## Three servers behind HAProxy: capacities, a killed one, a draining one (haproxy)
+	@PYTHONPATH=integrations/viseme-client VISEME_BINARY=$(CURDIR)/$(BINARY) $(PYTHON) -B Tests/Cluster/cluster_test.py
 
 integrations: build ## Test the Python packages (installs LiveKit Agents, Pipecat and Ray; Chromium)
 	@scripts/integrations.sh $(BINARY) $(PYTHON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from pyftpdlib.servers import ThreadedFTPServer
 
 from .clips import SPEECH, BatchTestCase, frames
 
+logging.getLogger("pyftpdlib").setLevel(logging.ERROR)
 MINUTES = float(os.environ.get("VISEME_BATCH_MINUTES", "0"))
 KILL_SECONDS = 20.0 if MINUTES else 6.0
 
