@@ -13,11 +13,12 @@ from pathlib import Path
 
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.log import config_logging
 from pyftpdlib.servers import ThreadedFTPServer
 
 from .clips import SPEECH, BatchTestCase, frames
 
-logging.getLogger("pyftpdlib").setLevel(logging.ERROR)
+config_logging(level=logging.ERROR)
 MINUTES = float(os.environ.get("VISEME_BATCH_MINUTES", "0"))
 KILL_SECONDS = 20.0 if MINUTES else 6.0
 
@@ -41,6 +42,14 @@ def descendants(root: int) -> dict[int, str]:
         except OSError:
             continue
     return found
+
+
+def runs(process: int) -> bool:
+    """Whether a process is there, and not just its exit status."""
+    try:
+        return bool((Path("/proc") / str(process) / "cmdline").read_bytes())
+    except OSError:
+        return False
 
 
 class OneSpeech(BatchTestCase):
@@ -119,7 +128,7 @@ class Killed(BatchTestCase):
                         killed.append(worker)
                         last = time.monotonic()
                         time.sleep(1)
-                        orphans.extend(child for child in rendering if Path(f"/proc/{child}/cmdline").exists() and Path(f"/proc/{child}/cmdline").read_bytes())
+                        orphans.extend(child for child in rendering if runs(child))
                         break
 
         killer = threading.Thread(target=kill)

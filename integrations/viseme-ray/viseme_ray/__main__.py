@@ -63,15 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     work = named.work if is_address(named.work) else str(Path(named.work).absolute())
     viseme = str(Path(named.viseme).absolute()) if "/" in named.viseme else named.viseme
     settings = Settings(work, viseme, named.seconds, named.threads, named.retries, named.force, named.keep)
+    # Ray writes what happens to workers to standard output, which is for results.
+    results, sys.stdout = sys.stdout, sys.stderr
     local = {} if named.address else {"num_cpus": named.workers, "include_dashboard": False, "object_store_memory": 100 << 20}
-    ray.init(address=named.address or "local", log_to_driver=False, logging_level="ERROR", **local)
     status = 0
     show = _Show(len(jobs))
     try:
+        ray.init(address=named.address or "local", log_to_driver=False, logging_level="ERROR", **local)
         for outcome in render(jobs, settings, show):
             status = status or outcome.status
             line = {**asdict(outcome.job), "segments": outcome.segments, "rendered": outcome.rendered, "finishedBefore": outcome.finished_before}
-            print(json.dumps({**line, "error": outcome.error, "status": outcome.status}), flush=True)
+            print(json.dumps({**line, "error": outcome.error, "status": outcome.status}), file=results, flush=True)
             if outcome.error:
                 print(f"error: {outcome.job.audio}: {outcome.error}", file=sys.stderr)
         show.end()
@@ -80,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = 130
     finally:
         ray.shutdown()
+        sys.stdout = results
     return status
 
 
