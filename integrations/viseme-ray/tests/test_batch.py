@@ -16,7 +16,7 @@ from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.log import config_logging
 from pyftpdlib.servers import ThreadedFTPServer
 
-from .clips import SPEECH, BatchTestCase, frames
+from .clips import BINARY, SPEECH, BatchTestCase, frames
 
 config_logging(level=logging.ERROR)
 MINUTES = float(os.environ.get("VISEME_BATCH_MINUTES", "0"))
@@ -122,13 +122,15 @@ class Killed(BatchTestCase):
                 if time.monotonic() - last < KILL_SECONDS or (len(killed) >= 3 and not MINUTES):
                     continue
                 for worker, line in descendants(batch.pid).items():
-                    rendering = [child for child, of in descendants(worker).items() if " render " in f" {of} " and "beyond" not in of]
+                    rendering = [child for child, of in descendants(worker).items() if f"{BINARY} render " in f"{of} " and "beyond" not in of]
                     if line.startswith("ray::") and rendering:
                         os.kill(worker, signal.SIGKILL)
                         killed.append(worker)
                         last = time.monotonic()
-                        time.sleep(1)
-                        orphans.extend(child for child in rendering if runs(child))
+                        end = last + 5  # a busy machine takes its time to end a process
+                        while time.monotonic() < end and any(map(runs, rendering)):
+                            time.sleep(0.1)
+                        orphans.extend(filter(runs, rendering))
                         break
 
         killer = threading.Thread(target=kill)
