@@ -20,9 +20,11 @@ setup: ## Install libav* and ONNX Runtime; does nothing twice. PROVIDER=openvino
 build: setup ## Build the program
 	swift build $(SWIFT_FLAGS) --product viseme
 
-demo: build ## Render the default avatar speaking; writes out/demo.mp4
+demo: setup ## Build the program without its server, render the default avatar speaking; writes out/demo.mp4
+	@# The server's packages are half of the building.
+	swift build -c release --product viseme --disable-default-traits --scratch-path .build/demo
 	@mkdir -p out
-	@$(BINARY) render --avatar robin --audio samples/hello.wav -o out/demo.mp4 --force
+	@.build/demo/release/viseme render --avatar robin --audio samples/hello.wav -o out/demo.mp4 --force
 
 test: setup ## Build and run all tests
 	swift build $(SWIFT_FLAGS) --build-tests
