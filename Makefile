@@ -47,10 +47,10 @@ test-client: build ## Test the Python client against the program, quickly; needs
 test-cluster: build ## Three servers behind HAProxy: capacities, a killed one, a draining one (haproxy)
 	@PYTHONPATH=integrations/viseme-client VISEME_BINARY=$(CURDIR)/$(BINARY) $(PYTHON) -B Tests/Cluster/cluster_test.py
 
-integrations: build ## Test the Python packages for voice agents (installs LiveKit Agents and Pipecat; Chromium)
+integrations: build ## Test the Python packages (installs LiveKit Agents, Pipecat and Ray; Chromium)
 	@scripts/integrations.sh $(BINARY) $(PYTHON)
 
-integrations-slow: build ## The same with 1,000 segments and a call of ten minutes
+integrations-slow: build ## The same with 1,000 segments, a call of ten minutes, and a batch of ten whose workers are killed
 	@scripts/integrations.sh $(BINARY) $(PYTHON) slow
 
 lint: ## Check format, layering, the rules of the house, and the Python code

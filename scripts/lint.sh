@@ -34,10 +34,11 @@ if [ -x "$tools/ruff" ] && [ -x "$tools/mypy" ]; then
     (
         cd integrations
         "$tools/ruff" check --quiet . || exit 1
-        # One after the other: each has a folder `tests`. LiveKit and Pipecat are not installed here.
-        export MYPYPATH=../viseme-client:../livekit-plugins-viseme:../pipecat-viseme
-        for sources in viseme-client/viseme_client livekit-plugins-viseme/livekit pipecat-viseme/pipecat_viseme; do
+        # One after the other: each has a folder `tests`. LiveKit, Pipecat and Ray are not installed here.
+        export MYPYPATH=../viseme-client:../livekit-plugins-viseme:../pipecat-viseme:../viseme-ray
+        for sources in viseme-client/viseme_client livekit-plugins-viseme/livekit pipecat-viseme/pipecat_viseme viseme-ray/viseme_ray; do
             for folder in "${sources#*/}" tests examples; do
+                [ -d "${sources%/*}/$folder" ] || continue
                 (cd "${sources%/*}" && "$tools/mypy" --config-file ../pyproject.toml "$folder") || exit 1
             done
         done
