@@ -53,7 +53,7 @@ lint: ## Check format, layering, the rules of the house, and the Python code
 	@scripts/lint.sh
 
 format: ## Reformat the Swift code
-	swift format --in-place --recursive Package.swift Sources Tests
+	swift format --in-place --recursive Package.swift Sources Snippets Tests Examples
 
 bench: build ## Measure against the plain Python pipeline (needs training/ installed), or AGAINST_PACK=…; prints JSON
 	@scripts/bench.sh $(BINARY) $(PYTHON)
@@ -94,7 +94,7 @@ package: ## Make out/viseme_VERSION_ARCH.deb for Debian 12: nothing needed to ru
 check-package: ## Install the package in a bare Debian 12, render, serve, remove (root, debootstrap)
 	@scripts/check-package.sh out/viseme_*.deb
 
-docs: setup ## Write the symbols' documentation; every public symbol must have one
+docs: build ## Write the documentation of every library to out/docs: articles and symbols, no link broken
 	@scripts/docs.sh
 
 clean: ## Remove what was built
