@@ -9,7 +9,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing --explicit-target-dependency-
 BINARY := .build/release/viseme
 export VISEME_STRICT ?= 1
 
-.PHONY: help setup build demo test test-training test-training-slow page test-client integrations integrations-slow lint format bench bench-server soak avatar golden parity fuzz verdicts check-library package check-package docs clean
+.PHONY: help setup build demo test test-training test-training-slow page test-client integrations integrations-slow lint format bench bench-server soak avatar golden parity fuzz verdicts check-library package check-package docs sanitize clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -96,6 +96,10 @@ check-package: ## Install the package in a bare Debian 12, render, serve, remove
 
 docs: build ## Write the documentation of every library to out/docs: articles and symbols, no link broken
 	@scripts/docs.sh
+
+sanitize: setup ## Run the unit tests with the thread and the address sanitizer; two full builds
+	scripts/sanitize.sh thread
+	scripts/sanitize.sh address
 
 clean: ## Remove what was built
 	rm -rf .build out
