@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs the unit tests with a sanitizer, in a build folder of its own; a report is a failure. Optimised, since a debug build of the pixel loops takes
-# hours. usage: sanitize.sh thread|address
+# hours. Written; no run has come to its end yet. usage: sanitize.sh thread|address
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
