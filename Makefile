@@ -9,7 +9,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing --explicit-target-dependency-
 BINARY := .build/release/viseme
 export VISEME_STRICT ?= 1
 
-.PHONY: help setup build demo test test-training test-training-slow page test-client integrations integrations-slow lint format bench bench-server soak avatar golden parity fuzz verdicts check-library package check-package docs sanitize clean
+.PHONY: help setup build demo test test-training test-training-slow page test-client integrations integrations-slow test-cluster lint format bench bench-server soak avatar golden parity fuzz verdicts check-library package check-package docs sanitize clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,9 +20,11 @@ setup: ## Install libav* and ONNX Runtime; does nothing twice. PROVIDER=openvino
 build: setup ## Build the program
 	swift build $(SWIFT_FLAGS) --product viseme
 
-demo: build ## Render the default avatar speaking; writes out/demo.mp4
+demo: setup ## Build the program without its server, render the default avatar speaking; writes out/demo.mp4
+	@# The server's packages are half of the building.
+	swift build -c release --product viseme --disable-default-traits --scratch-path .build/demo
 	@mkdir -p out
-	@$(BINARY) render --avatar robin --audio samples/hello.wav -o out/demo.mp4 --force
+	@.build/demo/release/viseme render --avatar robin --audio samples/hello.wav -o out/demo.mp4 --force
 
 test: setup ## Build and run all tests
 	swift build $(SWIFT_FLAGS) --build-tests
@@ -41,6 +43,9 @@ page: build ## Use the web page in Chromium: speak, watch, interrupt, render (ne
 
 test-client: build ## Test the Python client against the program, quickly; needs Python's standard library alone
 	@cd integrations/viseme-client && VISEME_BINARY=$(CURDIR)/$(BINARY) $(PYTHON) -B -m unittest tests.test_stream tests.test_live.SessionTests
+
+test-cluster: build ## Three servers behind HAProxy: capacities, a killed one, a draining one (haproxy)
+	@PYTHONPATH=integrations/viseme-client VISEME_BINARY=$(CURDIR)/$(BINARY) $(PYTHON) -B Tests/Cluster/cluster_test.py
 
 integrations: build ## Test the Python packages for voice agents (installs LiveKit Agents and Pipecat; Chromium)
 	@scripts/integrations.sh $(BINARY) $(PYTHON)

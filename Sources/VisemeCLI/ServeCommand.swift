@@ -103,7 +103,10 @@
             try await withTaskCancellationHandler {
                 try await running.value
             } onCancel: {
-                Task { await group.triggerGracefulShutdown() }
+                Task {
+                    await server.drain()
+                    await group.triggerGracefulShutdown()
+                }
             }
         }
     }

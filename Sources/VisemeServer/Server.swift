@@ -75,6 +75,14 @@ public struct Server: Service {
         }
     }
 
+    /// Prepares for the end: no session begins any more, `/ready` answers 503, and the sessions that there are go on until they end by
+    /// themselves, at most `drainSeconds`. Shut the server down after that.
+    public func drain() async {
+        guard configuration.drainSeconds > 0 else { return }
+        readiness.stop()
+        await sessions.drain()
+    }
+
     /// The router: the declared routes, and 405 for other methods of their paths.
     func router() -> Router<ServerContext> {
         let router = routes()

@@ -108,6 +108,7 @@ extension ServerConfiguration {
         try require(maxRenderSeconds, 1...864_000, "maxRenderSeconds")
         try require(speechCommandSeconds, 1...3600, "speechCommandSeconds")
         try require(shutdownSeconds, 1...3600, "shutdownSeconds")
+        try require(drainSeconds, 0...86_400, "drainSeconds")
         try require(maxConnectionsPerClient, 1...100_000, "maxConnectionsPerClient")
         try require(maxSpeakingPerClient, 0...10_000, "maxSpeakingPerClient")
         try require(speechPauseSeconds, 1...3600, "speechPauseSeconds")
@@ -129,6 +130,10 @@ extension ServerConfiguration {
                     hint: "An origin is scheme://host[:port], such as https://example.org, without a path.")
             }
         }
+        guard node.wholeMatch(of: /[a-z0-9]{0,16}/) != nil else {
+            throw VisemeError(
+                .usage, "\"node\" is '\(node.prefix(64))', expected at most 16 lower-case letters and digits")
+        }
         guard Logger.Level(rawValue: logLevel) != nil else {
             let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
             throw VisemeError(.usage, "\"logLevel\" is '\(logLevel)', expected one of: \(levels)")
@@ -144,6 +149,12 @@ extension ServerConfiguration {
                 hint: "Add \"apiKeys\" to the configuration, or set \"allowOpenAccess\" to let everyone use it.")
         }
         return result
+    }
+
+    /// A new random id of a session or render of this server.
+    func newID(bytes: Int) -> String {
+        let token = randomToken(bytes: bytes)
+        return node.isEmpty ? token : "\(node)-\(token)"
     }
 
     /// Whether the server listens on the loopback address only.

@@ -27,6 +27,10 @@ public struct ServerConfiguration: Sendable, Codable, Equatable {
     /// The avatar that is loaded at start and used where a request names none; empty for the first.
     public var defaultAvatar = ""
 
+    /// The name of this server among several behind one proxy: 1 to 16 lower-case letters and digits, or empty. Ids of sessions and
+    /// renders begin with it and `-`, so that the proxy knows whose they are.
+    public var node = ""
+
     // MARK: Access
 
     /// The API keys; with none, requests need no key.
@@ -148,6 +152,8 @@ public struct ServerConfiguration: Sendable, Codable, Equatable {
 
     /// Seconds for sessions and renders to end at shutdown.
     public var shutdownSeconds = 10
+    /// Seconds before that in which sessions go on as if nothing happened and no new one begins; 0 for none.
+    public var drainSeconds = 0
 
     /// The defaults.
     public init() {}

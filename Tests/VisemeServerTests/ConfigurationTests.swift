@@ -28,7 +28,8 @@ struct ConfigurationTests {
         arguments: [
             (#"{"maxSesions": 3}"#, [:], "maxSesions"), (#"[1]"#, [:], "JSON object"),
             (#"{"maxSessions": "many"}"#, [:], "maxSessions"), ("{}", ["VISEME_PORT": "eighty"], "VISEME_PORT"),
-            ("{}", ["VISEME_PORT": "70000"], "port"), (#"{"apiKeys": [{"name": "x"}]}"#, [:], "sha256"),
+            ("{}", ["VISEME_PORT": "70000"], "port"), ("{}", ["VISEME_NODE": "n-1"], "node"),
+            (#"{"drainSeconds": -1}"#, [:], "drainSeconds"), (#"{"apiKeys": [{"name": "x"}]}"#, [:], "sha256"),
             (#"{"apiKeys": [{"name": "x", "sha256": "12"}]}"#, [:], "64 hexadecimal"),
             (#"{"host": "0.0.0.0"}"#, [:], "API keys"), (#"{"crf": 99}"#, [:], "crf"),
         ] as [(String, [String: String], String)])

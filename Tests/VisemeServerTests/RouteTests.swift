@@ -182,6 +182,30 @@ struct RouteTests {
         }
     }
 
+    @Test("Ids name the server, and /ready tells the room that is left, until it is full")
+    func room() async throws {
+        try await TinyServer.test {
+            $0.node = "a1"
+            $0.maxSessions = 2
+        } _: { client in
+            try await eventually { try await client.get("/ready?room=2").status == .ok }
+            let first = try await client.begin()
+            #expect(first.id.wholeMatch(of: /a1-[0-9a-f]{24}/) != nil)
+            #expect(try await client.get("/ready?room=2").status == .serviceUnavailable)
+            #expect(String(buffer: try await client.get("/ready?room=1").body) == #"{"ready":true,"room":1}"#)
+            _ = try await client.begin()
+            let full = try await client.get("/ready?room=1")
+            #expect(full.status == .serviceUnavailable && full.headers[.retryAfter] == "2")
+            #expect(try await client.get("/ready").status == .ok, "it is well, and full")
+            #expect(try await client.post("/v1/sessions", [:], "{}").status == .serviceUnavailable)
+            _ = try await client.execute(uri: first.path, method: .delete, headers: first.headers, body: nil)
+            try await eventually { try await client.get("/ready?room=1").status == .ok }
+            for wrong in ["-1", "many"] {
+                #expect(try await client.get("/ready?room=\(wrong)").status == .badRequest)
+            }
+        }
+    }
+
     @Test("It is ready once an inference has run, and ends where none can")
     func readiness() async throws {
         try await TinyServer.test { client in

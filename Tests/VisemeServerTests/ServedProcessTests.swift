@@ -56,6 +56,40 @@ struct ServedProcessTests {
         }
     }
 
+    @Test(
+        "Draining: sessions go on with new connections and speak, none begins, and the server ends after the last one")
+    func drain() async throws {
+        try await withTemporaryFolder { folder in
+            let server = try await ServedProcess(
+                data: folder.appending(path: "data"), environment: ["VISEME_DRAIN_SECONDS": "50", "VISEME_NODE": "n7"])
+            let (session, other) = (try await server.begin(), try await server.begin())
+            #expect(session.id.hasPrefix("n7-"))
+            let start = ContinuousClock.now
+            async let status = onThread { server.stop() }
+            let (port, address) = (try server.port, server.address)
+            try await eventually { try await httpStatus(port, "GET", "/ready") == 503 }
+            #expect(try await httpStatus(port, "POST", "/v1/sessions") == 503)
+            for _ in 0..<3 { try await server.say(session, seconds: 0.3) }
+            #expect(try await server.figure("sessions") == 2, "\(address)")
+            try await server.delete(session)
+            try await server.delete(other)
+            #expect(try await status == 0)
+            #expect(ContinuousClock.now - start < .seconds(40), "it does not wait for the limit")
+        }
+    }
+
+    /// The status of a request on a connection of its own.
+    private func httpStatus(_ port: Int, _ method: String, _ path: String) async throws -> Int {
+        try await onThread {
+            let client = try RawClient(port: port)
+            defer { client.close() }
+            client.send(
+                "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+            let line = String(decoding: client.read(upTo: .max).prefix(16), as: UTF8.self)
+            return try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) }, "\(line)")
+        }
+    }
+
     @Test("Memory stays flat over sessions, speech and viewers who vanish; an hour of it with VISEME_MEASURE=1")
     func memory() async throws {
         let isLong = ProcessInfo.processInfo.environment["VISEME_MEASURE"] == "1"

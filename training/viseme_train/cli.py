@@ -46,7 +46,7 @@ def _program(a: argparse.Namespace) -> str | None:
 def _pack(a: argparse.Namespace) -> None:
     from viseme_train.avatar.pack import Consent, pack
     consent = Consent(a.name or a.out.stem, a.licence, a.person, a.use, a.until)
-    print(pack(a.data, a.run_folder, a.out, consent, _program(a), a.force).rstrip())
+    print(pack(a.data, a.run_folder, a.out, consent, _program(a), a.force, a.poor).rstrip())
 
 
 def _avatar(a: argparse.Namespace) -> None:
@@ -70,6 +70,7 @@ def _terms(command: argparse.ArgumentParser) -> None:
     command.add_argument("--use", required=True, help="what they agreed to")
     command.add_argument("--until", required=True, help="until when: a date, or a condition")
     command.add_argument("--viseme", metavar="PATH", help="the program that checks the pack (default: the one on the path)")
+    command.add_argument("--poor", action="store_true", help="give the pack its name even if a figure of its report is poor")
     command.add_argument("--force", action="store_true", help="replace OUT.avatar")
 
 

@@ -203,7 +203,7 @@ actor RenderQueue: Service {
         guard own < configuration.maxWaitingRendersPerClient else { throw shareIsUsed }
         dataBytes = await files.byteCount()
         guard dataBytes < configuration.maxDataBytes, files.hasRoom else { throw noRoom }
-        let id = randomToken(bytes: 16)
+        let id = configuration.newID(bytes: 16)
         try files.create(id)
         uploads[id] = client
         return id

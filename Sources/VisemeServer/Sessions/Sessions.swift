@@ -71,13 +71,27 @@ actor Sessions: Service {
         for session in sessions.values { await session.conversation.end() }
     }
 
+    /// Begins no session any more, and returns when all have ended, at the latest after `drainSeconds`. Until then they hear and speak as
+    /// before: the server must go on listening.
+    func drain() async {
+        isStopping = true
+        let end = ContinuousClock.now + .seconds(configuration.drainSeconds)
+        logger.notice("Draining: \(sessions.count) sessions have \(configuration.drainSeconds) seconds to end")
+        while room.used > 0, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(50)) }
+    }
+
+    /// The number of sessions that there are or begin, and of those that may still begin.
+    var room: (used: Int, free: Int) {
+        let used = sessions.count + pending.values.reduce(0, +)
+        return (used, isStopping ? 0 : max(0, configuration.maxSessions - used))
+    }
+
     /// Begins a session.
     ///
     /// - Returns: The session and its secret.
     /// - Throws: `.busy` at a limit, `.notFound` for an unknown avatar.
     func create(avatar id: String, client: String) async throws -> (session: Conversation, secret: String) {
-        let waiting = pending.values.reduce(0, +)
-        guard !isStopping, sessions.count + waiting < configuration.maxSessions else {
+        guard room.free > 0 else {
             metrics.count("refused_total", label: ("reason", "sessions"))
             throw VisemeError(
                 .busy, isStopping ? "The server is stopping" : "All \(configuration.maxSessions) sessions are in use")
@@ -95,7 +109,7 @@ actor Sessions: Service {
         let avatar = try await library.load(id)
         let secret = randomToken(bytes: 32)
         let session = try await Conversation(
-            id: randomToken(bytes: 12), avatar: avatar, client: client, slots: slots,
+            id: configuration.newID(bytes: 12), avatar: avatar, client: client, slots: slots,
             settings: configuration.conversation
         ) { [metrics] in metrics.count($0) }
         guard !isStopping else { throw VisemeError(.busy, "The server is stopping") }

@@ -113,14 +113,17 @@ def make_mask(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(np.round(soft * inside * 255).astype(np.uint8))
 
 
-def split(m: Material, s: FitSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Frames to train on, and the held-out end, which is never trained on. Between both are frames that nobody uses."""
+def held_out(speaking: np.ndarray, s: FitSettings) -> np.ndarray:
+    """Numbers of the frames that training never sees, of all good ones: the end of the speech. Rest says little about a mouth."""
     least, most = (round(x * FPS) for x in s.held_out_seconds)
-    count = min(most, max(least, round(s.held_out * len(m))))
+    count = min(most, max(least, round(s.held_out * len(speaking))))
+    return np.flatnonzero(speaking)[-count:]
+
+
+def split(m: Material, s: FitSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Frames to train on, and the held-out end. Between both are frames that nobody uses."""
+    held = held_out(m.speaking, s)
     n = np.arange(len(m))
-    # Rest says little about a mouth: the end is that of the speech.
-    speaking = n[m.speaking]
-    held = speaking[-count:]
     return n[n < held[0] - s.apart], held
 
 

@@ -1,7 +1,7 @@
 """From a training to an avatar pack: `viseme-train pack DATA RUN OUT.avatar`.
 
 The template is the quietest stretch of the clips, played there and back. Where the mouth is open in it the generator itself closes it, so clips without
-a listening half work as well. A pack that `viseme doctor` finds wanting does not get its name.
+a listening half work as well. A pack that `viseme doctor` finds wanting, or whose mouth `viseme report` finds poor, does not get its name.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from viseme_train import checkpoint
-from viseme_train.avatar import judge, scan, video
+from viseme_train.avatar import judge, reenact, scan, video
 from viseme_train.avatar.fit import LISTENER
 from viseme_train.avatar.lips import PersonCode
-from viseme_train.avatar.settings import PrepareSettings
+from viseme_train.avatar.settings import FitSettings, PrepareSettings
 from viseme_train.avatar.video import FPS, ClipError
 from viseme_train.compact import export
 from viseme_train.compact.train_painter import Hand
@@ -115,26 +115,37 @@ def check_first(out: Path, program: str | None, force: bool) -> None:
         raise ClipError("`viseme` was not found, and a pack is checked with it before it gets its name. Build it, and give --viseme PATH.")
 
 
-def pack(data: Path, run: Path, out: Path, consent: Consent, program: str | None, force: bool = False) -> str:
-    """Writes the pack under another name, lets `viseme doctor` look at it, and renames it; gives what doctor said."""
+def pack(data: Path, run: Path, out: Path, consent: Consent, program: str | None, force: bool = False, poor: bool = False) -> str:
+    """Writes the pack under another name, lets `viseme doctor` and `viseme report` look at it, and renames it; gives what they said.
+
+    Args:
+        poor: Whether it gets its name even if a figure of the report is poor.
+    """
     check_first(out, program, force)
     assert program
     weights = run / "best.pth"
     if not weights.exists():
         raise ClipError(f"{run} has no best.pth: nothing was trained and measured there. Run `viseme-train fit {data} {run}` first.")
     scratch = out.with_name(f"{out.stem}.partial-{os.getpid()}.avatar")
+
+    def refuse(why: str) -> ClipError:
+        kept = run / "refused.avatar"
+        shutil.rmtree(kept, ignore_errors=True)
+        os.replace(scratch, kept)
+        return ClipError(f"{why}\nThe pack is now {kept}.")
+
     try:
         write(data, run, weights, scratch, consent)
         checked = subprocess.run([program, "doctor", str(scratch)], capture_output=True, text=True, check=False)
         if checked.returncode != 0:
-            kept = run / "refused.avatar"
-            shutil.rmtree(kept, ignore_errors=True)
-            os.replace(scratch, kept)
-            raise ClipError(f"`viseme doctor` refused the pack, which is now {kept}:\n{checked.stdout}{checked.stderr}")
+            raise refuse(f"`viseme doctor` refused the pack:\n{checked.stdout}{checked.stderr}")
+        faults = reenact.report(program, scratch, data, run, FitSettings())
+        if faults and not poor:
+            raise refuse(f"{faults}\nPeople will see that: {run / 'report.html'} shows it. Train longer or record more; --poor gives the pack its name all the same.")
         if out.exists():
             shutil.rmtree(out)
         os.replace(scratch, out)
-        return checked.stdout
+        return f"{checked.stdout}{faults}\nreport: {run / 'report.html'}"
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
