@@ -9,7 +9,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing --explicit-target-dependency-
 BINARY := .build/release/viseme
 export VISEME_STRICT ?= 1
 
-.PHONY: help setup build demo test test-training test-training-slow page test-client integrations integrations-slow test-cluster lint format bench bench-server soak avatar golden parity fuzz verdicts check-library package check-package docs clean
+.PHONY: help setup build demo test test-training test-training-slow page test-client integrations integrations-slow test-cluster lint format bench bench-server soak avatar golden parity fuzz verdicts check-library package check-package docs sanitize clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -58,7 +58,7 @@ lint: ## Check format, layering, the rules of the house, and the Python code
 	@scripts/lint.sh
 
 format: ## Reformat the Swift code
-	swift format --in-place --recursive Package.swift Sources Tests
+	swift format --in-place --recursive Package.swift Sources Snippets Tests Examples
 
 bench: build ## Measure against the plain Python pipeline (needs training/ installed), or AGAINST_PACK=…; prints JSON
 	@scripts/bench.sh $(BINARY) $(PYTHON)
@@ -99,8 +99,12 @@ package: ## Make out/viseme_VERSION_ARCH.deb for Debian 12: nothing needed to ru
 check-package: ## Install the package in a bare Debian 12, render, serve, remove (root, debootstrap)
 	@scripts/check-package.sh out/viseme_*.deb
 
-docs: setup ## Write the symbols' documentation; every public symbol must have one
+docs: build ## Write the documentation of every library to out/docs: articles and symbols, no link broken
 	@scripts/docs.sh
+
+sanitize: setup ## Run the unit tests with the thread and the address sanitizer; two full builds
+	scripts/sanitize.sh thread
+	scripts/sanitize.sh address
 
 clean: ## Remove what was built
 	rm -rf .build out

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 status=0
-swift format lint --strict --recursive Package.swift Sources Tests || status=1
+swift format lint --strict --recursive Package.swift Sources Snippets Tests Examples || status=1
 
 forbid() { # forbid PATTERN REASON FOLDER...
     local pattern=$1 reason=$2
@@ -25,6 +25,7 @@ for file in "${files[@]}"; do
     [ "$lines" -le 400 ] || { echo "lint: $file has $lines lines, the soft cap is 400" >&2; status=1; }
 done
 scripts/check-coreml.sh || status=1
+scripts/check-snippets.sh || status=1
 tools=$PWD/.deps/lint/bin
 if [ -x "$tools/ruff" ] && [ -x "$tools/mypy" ]; then
     (

@@ -56,7 +56,8 @@ struct ServedProcessTests {
         }
     }
 
-    @Test("Draining: sessions go on with new connections and speak, none begins, and the server ends after the last one")
+    @Test(
+        "Draining: sessions go on with new connections and speak, none begins, and the server ends after the last one")
     func drain() async throws {
         try await withTemporaryFolder { folder in
             let server = try await ServedProcess(
@@ -82,7 +83,8 @@ struct ServedProcessTests {
         try await onThread {
             let client = try RawClient(port: port)
             defer { client.close() }
-            client.send("\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+            client.send(
+                "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
             let line = String(decoding: client.read(upTo: .max).prefix(16), as: UTF8.self)
             return try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) }, "\(line)")
         }

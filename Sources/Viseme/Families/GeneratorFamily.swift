@@ -1,7 +1,7 @@
 /// Networks of one contract: what a model family hears, how its tensors look, and how its pictures are put together.
 ///
 /// Everything that is the same for all packs of a family is here, once; what differs from pack to pack is in the pack's
-/// `AvatarManifest`. The rest of the engine asks the family and knows no number. `docs/adding-a-family.md` says what a further
+/// `AvatarManifest`. The rest of the engine asks the family and knows no number. `Viseme.docc/AddingAFamily.md` says what a further
 /// family needs.
 public struct GeneratorFamily: Sendable {
     /// How the drawn square becomes a part of the picture.

@@ -55,7 +55,7 @@ public struct Reenactment: Sendable {
     /// Measures a clip.
     ///
     /// - Parameters:
-    ///   - clip: A video of the avatar's person, with sound.
+    ///   - url: A video of the avatar's person, with sound.
     ///   - seconds: The part that is measured; all of the clip is heard and followed.
     ///   - soundDelay: Seconds by which the clip's sound is late or early, as `viseme-train prepare` found it.
     /// - Throws: `.badData` when there is no face, no sound, or less than a second of speech.

@@ -1,1 +1,1 @@
-"""The compact family: networks made for CPUs. `docs/adding-a-family.md` and `Sources/Viseme/Families/Compact.swift` have the same numbers."""
+"""The compact family: networks made for CPUs. `Sources/Viseme/Viseme.docc/AddingAFamily.md` and `Sources/Viseme/Families/Compact.swift` have the same numbers."""
