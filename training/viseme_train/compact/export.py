@@ -37,6 +37,7 @@ def load(settings: Place, hand: Hand | None = None) -> tuple[Ear, Hand]:
         model.load_state_dict(checkpoint.load(settings.checkpoints / f"{name}.pth"), strict=True)
         model.eval()
     ear.listener.press(*settings.press)
+    ear.level(onnx_file.golden_audio())
     return ear, hand
 
 

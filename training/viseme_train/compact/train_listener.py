@@ -41,6 +41,18 @@ class Ear(nn.Module):
         count = len(CANONICAL)
         return Articulator(self.listener, self.phones, OFFSETS.index(0) * count, count).eval()
 
+    @torch.no_grad()
+    def level(self, wave: np.ndarray) -> None:
+        """Makes the feature rows of some speech vary by 1, and the listener's first layer take that back: it hears the same as before.
+
+        Weight decay shrinks the one and lets the other grow, and rows that are small look like those of random weights.
+        """
+        last = self.encoder.layers[-1]
+        share = 1 / float(self.hear(wave)[0].std())
+        last.weight *= share
+        last.bias *= share
+        self.listener.first.weight /= share
+
     @torch.inference_mode()
     def hear(self, wave: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """A whole sound, as a render hears it: feature rows (rows, 96), code (frames, 128) and mouth (frames, 7); not limited to its ranges."""
