@@ -20,7 +20,7 @@ from .clips import BINARY, SPEECH, BatchTestCase, frames
 
 config_logging(level=logging.ERROR)
 MINUTES = float(os.environ.get("VISEME_BATCH_MINUTES", "0"))
-KILL_SECONDS = 20.0 if MINUTES else 6.0
+KILL_SECONDS = 20.0 if MINUTES else 3.0
 
 
 def descendants(root: int) -> dict[int, str]:
@@ -105,7 +105,7 @@ class OneSpeech(BatchTestCase):
 
 
 class Killed(BatchTestCase):
-    seconds = MINUTES * 60 or 15.0
+    seconds = MINUTES * 60 or 24.0
 
     def test_workers_that_are_killed_lose_nothing_and_double_nothing(self) -> None:
         output = self.place / "talk.mp4"
