@@ -40,14 +40,13 @@ def tone(seconds: float) -> bytes:
     return b"".join(struct.pack("<h", int(9000 * math.sin(i / 9) * math.sin(i / RATE * 9) ** 2)) for i in range(int(seconds * RATE)))
 
 
-async def eventually(what: str, seconds: float, condition: object) -> float:
-    """Seconds until a condition holds."""
+async def eventually(what: str, seconds: float, condition: object) -> None:
+    """Waits until a condition holds."""
     start = time.monotonic()
     while not condition():  # type: ignore[operator]
         if time.monotonic() - start > seconds:
             raise TimeoutError(f"{what}: not within {seconds} s")
         await asyncio.sleep(0.01)
-    return time.monotonic() - start
 
 
 class Node:
@@ -83,7 +82,6 @@ class Speaker:
         self.errors: list[VisemeError] = []
         self.face = Face(viseme, "tiny", templates="all", on_error=self.errors.append)
         self.units: list[Unit] = []
-        self.nodes: list[str] = []
 
     async def start(self, test: unittest.IsolatedAsyncioTestCase) -> None:
         await self.face.start()

@@ -22,6 +22,13 @@ def is_address(name: str) -> bool:
     return "://" in name or "::" in name
 
 
+def _names(files: Any, folder: str) -> set[str]:
+    try:
+        return {str(name).rstrip("/").rsplit("/", 1)[-1] for name in files.ls(folder, detail=False)}
+    except FileNotFoundError:
+        return set()
+
+
 class Place:
     """One file or folder in a store."""
 
@@ -51,10 +58,7 @@ class Place:
 
     def names(self) -> set[str]:
         """Of what is in this folder, none if it is not there."""
-        try:
-            return {str(name).rstrip("/").rsplit("/", 1)[-1] for name in self._files.ls(self._path, detail=False)}
-        except FileNotFoundError:
-            return set()
+        return _names(self._files, self._path)
 
     def text(self) -> str | None:
         try:
@@ -70,7 +74,7 @@ class Place:
         folder, _, name = self._path.rpartition("/")
         self._files.makedirs(folder or "/", exist_ok=True)
         beginning = f".{name}.partial-"
-        for left in Place.names(self._parent(folder)):
+        for left in _names(self._files, folder or "/"):
             if left.startswith(beginning):
                 with contextlib.suppress(FileNotFoundError):
                     self._files.rm_file(f"{folder}/{left}")
@@ -84,11 +88,6 @@ class Place:
             raise
         finally:
             self._files.invalidate_cache()
-
-    def _parent(self, folder: str) -> Place:
-        place = object.__new__(Place)
-        place.address, place._files, place._path = folder, self._files, folder or "/"
-        return place
 
     def remove(self) -> None:
         """Removes this folder."""
