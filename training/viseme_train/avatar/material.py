@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -59,19 +60,22 @@ class Material:
         return len(self.crops)
 
 
-def load(data: Path) -> Material:
-    """Reads a prepared folder; about 0.3 MB a frame."""
+def prepared(data: Path) -> tuple[dict[str, Any], list[Path]]:
+    """What `prepare` says of its data, and the folders of the clips that are used."""
     note = data / "data.json"
     if not note.exists():
         raise ClipError(f"{data} has no data.json: no such prepared data. Run `viseme-train prepare VIDEO {data}` first.")
     said = json.loads(note.read_text(encoding="utf-8"))
+    return said, [data / clip["folder"] for clip in said["clips"] if not clip["refused"]]
+
+
+def load(data: Path) -> Material:
+    """Reads a prepared folder; about 0.3 MB a frame."""
+    said, folders = prepared(data)
     width, height = said["crop"]
     parts: list[dict[str, np.ndarray]] = []
-    folders: list[Path] = []
     crops: list[np.ndarray] = []
-    for number, clip in enumerate(c for c in said["clips"] if not c["refused"]):
-        folder = data / clip["folder"]
-        folders.append(folder)
+    for number, folder in enumerate(folders):
         with np.load(folder / "frames.npz") as saved:
             good = np.flatnonzero(saved["marks"] == 0)
             part = {key: saved[key][good] for key in ("boxes", "mouth", "code", "points", "aperture", "speaking")}

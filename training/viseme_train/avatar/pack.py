@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from viseme_train import checkpoint
-from viseme_train.avatar import judge, reenact, scan, video
+from viseme_train.avatar import judge, material, reenact, scan, video
 from viseme_train.avatar.fit import LISTENER
 from viseme_train.avatar.lips import PersonCode
 from viseme_train.avatar.settings import FitSettings, PrepareSettings
@@ -67,10 +67,8 @@ class Loop:
 
 def find_loop(data: Path) -> Loop:
     """The quietest stretch of good frames: lips together, a head that hardly moves, and least of all at both ends, where playback turns round."""
-    said = json.loads((data / "data.json").read_text(encoding="utf-8"))
     best: tuple[float, Loop] | None = None
-    for clip in (c for c in said["clips"] if not c["refused"]):
-        folder = data / clip["folder"]
+    for folder in material.prepared(data)[1]:
         with np.load(folder / "frames.npz") as saved:
             marks, boxes, aperture, points = saved["marks"], saved["boxes"], saved["aperture"], saved["points"]
         nose = points[:, 4, :2] / max(1.0, float(np.nanmedian(np.ptp(points[..., 0], axis=1))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
 import wave as wave_file
@@ -31,8 +30,7 @@ class Stretch:
 
 def held_out(data: Path, s: FitSettings) -> Stretch:
     """The held-out frames of the clip that has most of them."""
-    said = json.loads((data / "data.json").read_text(encoding="utf-8"))
-    folders = [data / clip["folder"] for clip in said["clips"] if not clip["refused"]]
+    _, folders = material.prepared(data)
     clips, numbers, speaking = [], [], []
     for k, folder in enumerate(folders):
         with np.load(folder / "frames.npz") as saved:
