@@ -56,3 +56,5 @@ def test_poor_figures_are_told_and_a_report_that_fails_is_an_error(data: Path, t
     assert reenact.report(program(tmp_path, f"{say} && exit 0"), tmp_path, data, tmp_path, SETTINGS) == ""
     with pytest.raises(ClipError, match="no such model"):
         reenact.report(program(tmp_path, "echo no such model >&2; exit 66"), tmp_path, data, tmp_path, SETTINGS)
+    with pytest.raises(ClipError, match="trapped"):
+        reenact.report(program(tmp_path, "echo trapped >&2; exit 1"), tmp_path, data, tmp_path, SETTINGS)
