@@ -116,8 +116,10 @@ let package = Package(
             swiftSettings: settings),
 
         // What several test targets need.
+        .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
         .target(
-            name: "VisemeTestSupport", dependencies: ["Viseme", "VisemeFFmpeg"], path: "Tests/VisemeTestSupport",
+            name: "VisemeTestSupport", dependencies: ["Viseme", "VisemeFFmpeg", "CAllocationCount"],
+            path: "Tests/VisemeTestSupport",
             swiftSettings: settings),
         .testTarget(
             name: "VisemeTests", dependencies: ["Viseme", "VisemeTestSupport"], resources: [.copy("Golden")],

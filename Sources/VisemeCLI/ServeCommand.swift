@@ -92,6 +92,7 @@
                 throw VisemeError(
                     .badData, "The pack is not well: \(guilty.stage.rawValue): \(guilty.message)", hint: guilty.advice)
             } onReady: { address in
+                Heap.giveBackWhatIsFree()
                 // A server whose address cannot be printed serves all the same.
                 do { try Terminal.result("Viseme serves at \(address)") } catch { Terminal.print("note: \(error)") }
             }

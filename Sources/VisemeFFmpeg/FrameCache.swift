@@ -2,7 +2,8 @@ import Viseme
 
 /// A bounded cache of decoded frames: what was not asked for the longest goes first.
 ///
-/// Playback goes forward and backward, for several sessions at a time: each needs the frames near its own place again.
+/// Playback goes forward and backward, for several sessions at a time: each needs the frames near its own place again. One that only
+/// goes forward needs none of them: then the last one is kept.
 struct FrameCache {
     private var frames: [Int: (picture: any Picture, use: Int)] = [:]
     private var uses = 0
@@ -33,14 +34,19 @@ struct FrameCache {
         return frames[index]?.picture
     }
 
+    /// Empties the cache.
+    mutating func forget() { frames = [:] }
+
     /// Whether a frame is cached.
     func contains(_ index: Int) -> Bool { frames[index] != nil }
 
     /// Caches a frame, and evicts those that were not needed for the longest time.
-    mutating func insert(_ picture: any Picture, at index: Int) {
+    ///
+    /// - Parameter alone: Whether nothing but this frame is to be kept.
+    mutating func insert(_ picture: any Picture, at index: Int, alone: Bool = false) {
         uses += 1
         frames[index] = (picture, uses)
-        while frames.count > capacity, let oldest = frames.min(by: { $0.value.use < $1.value.use }) {
+        while frames.count > (alone ? 1 : capacity), let oldest = frames.min(by: { $0.value.use < $1.value.use }) {
             frames[oldest.key] = nil
         }
     }

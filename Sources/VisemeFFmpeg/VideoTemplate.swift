@@ -25,8 +25,11 @@ struct VideoTemplate: TemplateReader {
         return try await decoder.frame(at: index)
     }
 
-    /// The number of pictures decoded since opening, for tests.
+    func forget() async { await decoder.forget() }
+
+    /// The numbers of pictures decoded since opening and kept now, for tests.
     var decodedPictures: Int { get async { await decoder.decodedPictures } }
+    var keptPictures: Int { get async { await decoder.keptPictures } }
 }
 
 /// Owns the native handles of a `VideoTemplate`.
@@ -44,6 +47,9 @@ actor VideoFrameDecoder {
     }
 
     var decodedPictures: Int { video?.decodedPictures ?? 0 }
+    var keptPictures: Int { video?.keptPictures ?? 0 }
+
+    func forget() { video?.forget() }
 
     func frame(at index: Int) throws -> any Picture {
         try Task.checkCancellation()
@@ -67,11 +73,16 @@ struct IndexedVideo: ~Copyable {
     /// The frame that the decoder returns next without a seek; nil after the end or an error.
     private var next: Int?
     private var drained = false
+    /// Seeks so far. The first is the start; with the second, playback has turned, or there is another reader.
+    private var jumps = 0
+    /// One reader who never went back: no frame is needed again before the end of the template, when all of them would be.
+    private var goesForward: Bool { jumps < 2 && cache.capacity < index.count }
 
     let index: FrameIndex
     let width: Int
     let height: Int
     private(set) var decodedPictures = 0
+    var keptPictures: Int { cache.count }
 
     init(_ url: URL, memory: Int) throws {
         let demuxer = try Demuxer(url, as: "Template")
@@ -123,6 +134,8 @@ struct IndexedVideo: ~Copyable {
         }
     }
 
+    mutating func forget() { cache.forget() }
+
     mutating func picture(at wanted: Int) throws -> any Picture {
         if let picture = cache.request(wanted) { return picture }
         let key = index.key(for: wanted)
@@ -169,7 +182,7 @@ struct IndexedVideo: ~Copyable {
                 next = found + 1
                 guard found >= lowest, !cache.contains(found) || found == wanted else { continue }
                 let picture = try pixels.picture(of: frame, label: "\(label), frame \(found),")
-                cache.insert(picture, at: found)
+                cache.insert(picture, at: found, alone: goesForward)
                 if found == wanted { return picture }
             case .needsPacket: try feed()
             // After a seek, pictures that reference earlier ones cannot be decoded, and are not needed.
@@ -203,6 +216,7 @@ struct IndexedVideo: ~Copyable {
     /// Seeks to a key packet: it is the next packet to decode.
     private mutating func jump(to key: Int) throws {
         next = nil
+        jumps += 1
         decoder.reset()
         drained = false
         for target in [index.entries[key].decodingTime, index.entries[0].decodingTime] {

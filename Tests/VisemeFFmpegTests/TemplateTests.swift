@@ -58,6 +58,23 @@ struct TemplateTests {
         #expect(await roomy.decodedPictures <= 260 + 8)
     }
 
+    @Test("Reading forward keeps one frame; what is kept after a turn is given back on demand")
+    func forward() async throws {
+        let url = scratch.file("v.mp4")
+        try await Pictures.write(260, to: url)
+        let template = try await VideoTemplate.open(url, memory: 120 * 64 * 48 * 3)
+        for number in 0..<150 { _ = try await template.frame(at: number) }
+        #expect(await template.keptPictures == 1)
+        #expect(await template.decodedPictures <= 150 + 8)
+        for number in stride(from: 149, to: 120, by: -1) { _ = try await template.frame(at: number) }
+        #expect(await template.keptPictures >= 40)
+        await template.forget()
+        #expect(await template.keptPictures == 0)
+        let after = try await template.frame(at: 120).image()
+        let plain = try await VideoTemplate.open(url, memory: 0)
+        #expect(try await plain.frame(at: 120).image() == after)
+    }
+
     @Test("Images in a folder are frames, 0-based or 1-based, padded or not")
     func images() async throws {
         let folder = scratch.url.appendingPathComponent("frames", isDirectory: true)

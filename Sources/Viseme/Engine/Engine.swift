@@ -111,6 +111,9 @@ public struct Engine: Sendable {
                 index: position, templateIndex: avatar.templateIndex(ofFrame: position), featureWindow: [], blend: 0))
     }
 
+    /// Gives back the memory of decoded template frames, after all of them were read for once.
+    package func forgetTemplateFrames() async { await template.forget() }
+
     /// Feature rows for mel windows, checked: (count, mel window) → (count, feature row).
     func encode(_ melWindows: [Float], count: Int) async throws -> [Float] {
         let rows = try await encoder.encode(melWindows, count: count)

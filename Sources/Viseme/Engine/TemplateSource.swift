@@ -43,6 +43,11 @@ struct TemplateSource: Sendable {
         }
     }
 
+    func forget() async {
+        await frames.forget()
+        for reader in [precut?.crops, precut?.rois, precut?.masked] { await reader?.forget() }
+    }
+
     func frame(at index: Int) async throws -> TemplateFrame {
         var result = TemplateFrame(picture: try await frames.frame(at: index))
         if let precut {

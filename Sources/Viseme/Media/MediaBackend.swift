@@ -36,6 +36,13 @@ public protocol TemplateReader: Sendable {
     var height: Int { get }
     /// Frame `index` in 0..<frameCount.
     func frame(at index: Int) async throws -> any Picture
+    /// Gives back the memory of frames that are kept for later.
+    func forget() async
+}
+
+extension TemplateReader {
+    /// Nothing is kept.
+    public func forget() async {}
 }
 
 /// A video being written. Nothing appears under the final name before `finish()`.

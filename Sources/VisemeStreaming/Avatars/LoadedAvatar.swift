@@ -37,7 +37,10 @@ package final class LoadedAvatar: Sendable {
                 try LiveEncoder(width: manifest.width, height: manifest.height, sound: Self.sound, crf: crf)
             }
         // A failure is the template's: every session that needs the picture reports it.
-        filling = Task { @concurrent in try? await loop.fill(from: engine, by: encoders) }
+        filling = Task { @concurrent in
+            try? await loop.fill(from: engine, by: encoders)
+            await engine.forgetTemplateFrames()
+        }
     }
 
     deinit { filling?.cancel() }
