@@ -130,7 +130,8 @@ class BrowserTests(unittest.IsolatedAsyncioTestCase):
         server: list[float] = []
         agent: list[float] = []
         engine = self.viseme._server
-        assert engine and engine.pid
+        assert engine
+        assert engine.pid
         began = time.monotonic()
         turn = 0
         while time.monotonic() < began + 60 * MINUTES:
