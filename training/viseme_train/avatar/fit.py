@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +34,7 @@ from viseme_train.compact.networks import describe
 from viseme_train.compact.run import Run
 from viseme_train.compact.train_painter import Hand, coarse, edges
 
+T = TypeVar("T")
 #: The listener's weights in a run's folder.
 LISTENER = "listener.pth"
 #: Robin's painter. It knows no skin, but where a mouth opens and closes: after 240 steps the loss is where it is after 350 from nothing.
@@ -144,6 +148,15 @@ def start_from(hand: Hand, base: dict[str, torch.Tensor], m: Material, train: np
     second.bias.copy_(base["code.layers.2.bias"])
 
 
+def ahead(make: Callable[[], T]) -> Generator[T, None, None]:
+    """What `make` gives, over and over; another thread makes the next one meanwhile. Warping pictures is a quarter of a step's work."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(make)
+        while True:
+            ready, waiting = waiting.result(), pool.submit(make)
+            yield ready
+
+
 def part(pictures: torch.Tensor, window: Window, wanted: Window) -> torch.Tensor:
     """The wanted part of pictures that are a part themselves: (B, 3, h, w)."""
     columns, rows = (slice(b.start - a.start, b.stop - a.start) for a, b in zip(window, wanted))
@@ -193,6 +206,11 @@ def fit(data: Path, work: Path, s: FitSettings, device: str = "cpu") -> Figures:
     mask = torch.from_numpy(m.mask.astype(np.float32) / 255).to(run.device)
     progress = Progress("fit", s.minutes * 60, run.spent, timed=True)
     mouth = material.mouth_window(m)
+
+    def draw_a_batch() -> tuple[Window, tuple[torch.Tensor, ...]]:
+        window = mouth if rng.random() < s.parts else material.whole(m)
+        return window, material.batch(m, train, numbers, s, rng, window)
+    batches = ahead(draw_a_batch)
     measured, saved, counted = run.spent, time.time(), time.process_time()
     note = ""
     while not run.over:
@@ -200,8 +218,8 @@ def fit(data: Path, work: Path, s: FitSettings, device: str = "cpu") -> Figures:
         progress.advance(run.spent - progress.done, note)
         run.model.train(run.progress <= s.freeze)
         run.model.painter.least_share = max(0.0, 1 - run.progress / s.all_drawn)
-        window = mouth if rng.random() < s.parts else material.whole(m)
-        image, target, said, near = (t.to(run.device) for t in material.batch(m, train, numbers, s, rng, window))
+        window, batch = next(batches)
+        image, target, said, near = (t.to(run.device) for t in batch)
         with torch.autocast(run.device.type, torch.bfloat16):
             drawn = run.model(image, said, (window[0].start, window[1].start))
         seen = image[:, :3] + (drawn.float() - image[:, :3]) * mask[window[1], window[0]]
@@ -226,6 +244,7 @@ def fit(data: Path, work: Path, s: FitSettings, device: str = "cpu") -> Figures:
             rivals.save()
             saved = time.time()
         run.save_if_due()
+    batches.close()
     progress.finish(note)
     final = Hand(PersonCode(), m.size)
     final.load_state_dict(checkpoint.load(work / "best.pth"))
