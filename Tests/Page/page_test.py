@@ -22,6 +22,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
@@ -311,6 +312,28 @@ def enter_key(program, viseme):
         check(True, "the right key opens the page")
 
 
+def add_avatar(program, viseme):
+    """The form that adds a pack: a wrong admin key is refused in words; with the right one the pack is listed, shown and chosen."""
+    digest = hashlib.sha256(b"open sesame").hexdigest()
+    with tempfile.TemporaryDirectory(prefix="viseme-page-") as folder:
+        archive = os.path.join(folder, "ada.tar")
+        with tarfile.open(archive, "w", format=tarfile.USTAR_FORMAT) as tar:
+            tar.add(os.path.join(root, "avatars", "robin.avatar"), "ada.avatar")
+        with running(program, viseme, {"VISEME_ADMIN_KEYS": json.dumps([{"name": "me", "sha256": digest}])}) as (browser, address):
+            browser.call("Page.navigate", {"url": address + "/"})
+            browser.wait("document.querySelector('#avatars input:checked') !== null")
+            browser.click("#add summary")
+            browser.choose_file("#add-file", archive)
+            for key, words in (("wrong", "no admin key"), ("open sesame", "ada was added")):
+                browser.evaluate(f"document.getElementById('add-key').value = '{key}'")
+                browser.click("#add-send")
+                browser.wait(f"document.getElementById('add-state').textContent.includes('{words}')", 60)
+                check(True, f"the form that adds an avatar says: {words}")
+            browser.wait("document.querySelector('#avatars input:checked').value === 'ada'")
+            browser.wait("document.querySelector('#avatars input:checked').closest('label').querySelector('img')?.naturalWidth > 0")
+            check(browser.evaluate("document.getElementById('add-key').value") == "", "ada is chosen and shown, and the key is forgotten")
+
+
 @contextlib.contextmanager
 def example(program, viseme, page):
     """A browser that shows a page of Examples, served by somebody else, and has chosen hello.wav in it."""
@@ -423,6 +446,7 @@ def running(program, viseme, settings):
 
 def attempt_all(arguments, program):
     enter_key(program, arguments.viseme)
+    add_avatar(program, arguments.viseme)
     talk_example(program, arguments.viseme)
     visemes_example(program, arguments.viseme)
     with tempfile.TemporaryDirectory(prefix="viseme-page-") as folder:
