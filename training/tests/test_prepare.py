@@ -286,3 +286,20 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
     assert len(back) == 3
     assert np.abs(back[1].astype(int) - image).mean() < 3
     assert abs((back[1].astype(float) - image).mean()) < 0.5
+
+
+def test_short_clips_tell_the_offset_together() -> None:
+    rng = np.random.default_rng(3)
+
+    def track(count: int, late: int) -> hearing.Track:
+        moved = np.convolve(rng.normal(size=count + 20), np.ones(4) / 4, "same")
+        said, seen = moved[10:10 + count], moved[10 - late:10 - late + count]
+        return said, seen + rng.normal(0, 0.3, count), np.ones(count, bool)
+
+    tracks = [track(51, 3) for _ in range(4)]
+    # Two seconds say nothing of a shift by three frames: too few frames are left.
+    assert hearing.agreement(tracks[:1]).seconds != pytest.approx(0.12, abs=0.01)
+    together = hearing.agreement(tracks)
+    assert together.seconds == pytest.approx(0.12, abs=0.01) and together.sure(PrepareSettings())
+    wrong = [(said, tracks[(k + 1) % 4][1], good) for k, (said, _, good) in enumerate(tracks)]
+    assert not hearing.agreement(wrong).sure(PrepareSettings())

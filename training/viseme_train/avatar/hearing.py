@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,26 +67,39 @@ def loudness(wave: np.ndarray) -> np.ndarray:
     return 10 * np.log10((padded ** 2).mean(1) + 1e-10)
 
 
-def _correlation(said: np.ndarray, seen: np.ndarray, good: np.ndarray, shift: int) -> float:
-    """r of what is said in frame k with what is seen in frame k + shift, over good frames."""
-    count = min(len(said), len(seen))
-    k = np.arange(max(0, -shift), min(count, count - shift))
-    k = k[good[k + shift]]
-    if len(k) < 50 or said[k].std() < 1e-6 or seen[k + shift].std() < 1e-6:
-        return 0.0
-    return float(np.corrcoef(said[k], seen[k + shift])[0, 1])
+#: Of every frame of a clip: the opening that is heard, the one that is seen, and whether the frame is good.
+Track = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def agreement(said: np.ndarray, seen: np.ndarray, good: np.ndarray) -> Agreement:
-    """Compares the openings that are heard and seen at all shifts; a peak between two frames is found by a parabola."""
-    count = min(len(said), len(seen))
-    if count == 0:
-        return Agreement(0.0, 0.0, 0.0)
-    # Slow drifts of the head's posture say nothing about speech.
+def _without_drift(track: Track) -> Track:
+    """Slow drifts of the head's posture say nothing about speech."""
+    count = min(len(track[0]), len(track[1]))
     slow = lambda x: x - np.convolve(np.pad(x, 25, mode="edge"), np.ones(51) / 51, "valid")
-    said, seen, good = slow(said[:count]), slow(seen[:count]), good[:count]
-    near = np.array([_correlation(said, seen, good, s) for s in range(-NEAR, NEAR + 1)])
-    far = [_correlation(said, seen, good, s) for x in FAR for s in (-x, x) if x < count // 2]
+    said, seen, good = (x[:count] for x in track)
+    return (slow(said), slow(seen), good) if count else (said, seen, good)
+
+
+def _correlation(tracks: Sequence[Track], shift: int) -> float:
+    """r of what is said in frame k with what is seen in frame k + shift, over the good frames of all clips."""
+    pairs = []
+    for said, seen, good in tracks:
+        k = np.arange(max(0, -shift), min(len(said), len(said) - shift))
+        k = k[good[k + shift]]
+        pairs.append((said[k], seen[k + shift]))
+    said, seen = (np.concatenate(x) for x in zip(*pairs))
+    if len(said) < 50 or said.std() < 1e-6 or seen.std() < 1e-6:
+        return 0.0
+    return float(np.corrcoef(said, seen)[0, 1])
+
+
+def agreement(tracks: Sequence[Track]) -> Agreement:
+    """Compares the openings that are heard and seen at all shifts, over clips of one camera; a peak between two frames is found by a parabola."""
+    tracks = [_without_drift(track) for track in tracks]
+    longest = max((len(said) for said, _, _ in tracks), default=0)
+    if longest == 0:
+        return Agreement(0.0, 0.0, 0.0)
+    near = np.array([_correlation(tracks, s) for s in range(-NEAR, NEAR + 1)])
+    far = [_correlation(tracks, s) for x in FAR for s in (-x, x) if x < longest // 2]
     best = int(near.argmax())
     between = 0.0
     if 0 < best < 2 * NEAR and (bend := near[best - 1] - 2 * near[best] + near[best + 1]) < 0:

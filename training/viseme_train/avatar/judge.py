@@ -186,7 +186,7 @@ def judge(scan: Scan, heard: Heard, wave: np.ndarray, source_rate: float, size: 
     loud = float(np.percentile(level, 95)) if count else -100.0
     speaking = np.convolve(level > max(loud - SPEECH_RANGE, SPEECH_LEAST), np.ones(5), "same") > 0
     noise = float(np.percentile(level, 5)) if count else -100.0
-    follow = hearing.agreement(heard.opening, aperture, good)
+    follow = hearing.agreement([(heard.opening, aperture, good)])
     closed = tuple(r for r in runs((aperture < settings.closed) & good) if r[1] >= FPS)
     sounding = np.flatnonzero(speaking)
     ends = (sounding[0] / FPS, (count - 1 - sounding[-1]) / FPS) if len(sounding) else (count / FPS, count / FPS)

@@ -199,18 +199,23 @@ def assess(works: Sequence[Work], waves: dict[Path, np.ndarray], ear: Ear, setti
     crop = max(s[0] for s in sizes), max(s[1] for s in sizes)
     usable = [w for w in works if not w.refusals]
     verdicts: dict[Path, Callable[..., Verdict]] = {}
+    tracks: list[hearing.Track] = []
     for w in usable:
         found = scans[w.path]
         face = float(np.nanmedian(shape.width(found["points"])))
         w.boxes = shape.whole_pixels(shape.crop_path(shape.heads(found["points"]), crop, face))
         assert w.facts
         verdicts[w.path] = partial(judge.judge, found, source_rate=w.facts.rate, size=w.size, boxes=w.boxes, crop=crop, settings=settings)
-        w.verdict = verdicts[w.path](heard=hearing.hear(ear, waves[w.path]), wave=waves[w.path], corrected=0.0)
-    offsets = {w.path: w.verdict.follow.seconds for w in usable if w.verdict and w.verdict.follow.sure(settings)}
+        heard = hearing.hear(ear, waves[w.path])
+        w.verdict = verdicts[w.path](heard=heard, wave=waves[w.path], corrected=0.0)
+        tracks.append((heard.opening, w.verdict.aperture, w.verdict.good))
+    together = hearing.agreement(tracks)
     for w in usable:
         found, wave = scans[w.path], waves[w.path]
-        # A clip too short to tell has the offset of the others: one camera, one microphone.
-        offset = offsets.get(w.path, float(np.median(list(offsets.values()))) if offsets and len(found["presence"]) < SHORT * FPS else 0.0)
+        # A clip too short to tell has the offset of all clips together: one camera, one microphone.
+        assert w.verdict
+        follow = together if len(found["presence"]) < SHORT * FPS else w.verdict.follow
+        offset = follow.seconds if follow.sure(settings) else 0.0
         wave = shifted(wave, offset) if abs(offset) >= settings.offset else wave
         heard = hearing.hear(ear, wave)
         w.verdict = verdicts[w.path](heard=heard, wave=wave, corrected=offset if abs(offset) >= settings.offset else 0.0)
