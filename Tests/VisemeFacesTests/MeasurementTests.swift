@@ -56,6 +56,15 @@ struct MeasurementTests {
         #expect(none.low == -8 && none.high == 8)
     }
 
+    @Test("Full lips that touch are closed; a mouth that never closes does not move the level beyond its limit")
+    func closedLevel() {
+        let spoken = (0..<100).map { 0.05 + 0.03 * Double($0 % 7) }
+        #expect(Measurement.closedLevel(spoken + [0.001, 0.002, 0.003]) == 0.018)
+        #expect(abs(Measurement.closedLevel(spoken + [0.001, 0.02, 0.021, 0.022]) - 1.3 * 0.021) < 1e-12)
+        #expect(Measurement.closedLevel(spoken) == 0.028)
+        #expect(Measurement.closedLevel([]) == 0.018)
+    }
+
     @Test("closures count where the filmed mouth closes between sounds, a frame early or late")
     func closures() {
         let (shut, open) = (0.005, 0.06)

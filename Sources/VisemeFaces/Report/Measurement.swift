@@ -2,8 +2,10 @@ import Viseme
 
 /// Collects the figures of a clip, frame by frame.
 struct Measurement {
-    /// The mouth is closed below this opening; it is clearly open from twice of it on.
+    /// The mouth is closed below this opening at least, in face widths; it is clearly open from twice of the level on.
     static let closed = 0.018
+    /// Full lips that touch measure more: so much more than the smallest openings of the clip counts as closed, up to a limit.
+    private static let aboveSmallest = (share: 1.3, limit: 0.028)
     /// A closure longer than this, in frames, is a pause.
     private static let longestClosure = 12
     /// Pixels around the lips that count as mouth.
@@ -81,13 +83,24 @@ struct Measurement {
         for (row, picture) in four.enumerated() { pictures[row].append(picture) }
     }
 
+    /// Below this opening the mouth of this person is closed.
+    var closedLevel: Double { Self.closedLevel(frames.map(\.filmedOpening)) }
+
+    /// The level for filmed openings: by the second percentile, so that one lost landmark does not set it.
+    static func closedLevel(_ filmed: [Double]) -> Double {
+        guard !filmed.isEmpty else { return closed }
+        let smallest = filmed.sorted()[(filmed.count - 1) / 50]
+        return max(closed, min(aboveSmallest.limit, aboveSmallest.share * smallest))
+    }
+
     /// Sums everything up.
     func report(_ subject: AvatarReport.Subject, silence: AvatarReport.Silence, notes: [String]) -> AvatarReport {
         let filmed = frames.map(\.filmedOpening)
         let drawn = frames.map(\.drawnOpening)
         let numbers = frames.map(\.frame)
-        let (closures, found) = Self.closures(numbers, filmed: filmed, drawn: drawn)
-        let (open, wrong) = Self.falseClosures(numbers, filmed: filmed, drawn: drawn)
+        let level = closedLevel
+        let (closures, found) = Self.closures(numbers, filmed: filmed, drawn: drawn, below: level)
+        let (open, wrong) = Self.falseClosures(numbers, filmed: filmed, drawn: drawn, below: level)
         let distance = frames.map(\.landmarkDistance).mean
         func ratio(_ drawn: Double, _ filmed: Double) -> Double { filmed > 0 ? drawn / filmed : 0 }
         let figures = AvatarReport.Figures(
@@ -107,7 +120,9 @@ struct Measurement {
     }
 
     /// Closed stretches of the filmed mouth between open ones, and those in which the drawn one closes, a frame early or late.
-    static func closures(_ numbers: [Int], filmed: [Double], drawn: [Double]) -> (count: Int, found: Int) {
+    static func closures(
+        _ numbers: [Int], filmed: [Double], drawn: [Double], below closed: Double = closed
+    ) -> (count: Int, found: Int) {
         var (count, found, k) = (0, 0, 0)
         while k < numbers.count {
             guard filmed[k] < closed else {
@@ -129,7 +144,9 @@ struct Measurement {
     }
 
     /// Frames whose filmed mouth is clearly open, as in both neighbours, and those that are drawn closed.
-    static func falseClosures(_ numbers: [Int], filmed: [Double], drawn: [Double]) -> (places: Int, count: Int) {
+    static func falseClosures(
+        _ numbers: [Int], filmed: [Double], drawn: [Double], below closed: Double = closed
+    ) -> (places: Int, count: Int) {
         let places = numbers.indices.dropFirst().dropLast().filter { k in
             numbers[k - 1] == numbers[k] - 1 && numbers[k + 1] == numbers[k] + 1
                 && filmed[k - 1...k + 1].allSatisfy { $0 >= 2 * closed }

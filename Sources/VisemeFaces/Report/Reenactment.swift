@@ -113,7 +113,7 @@ public struct Reenactment: Sendable {
             next += 1
             progress(.frames, next, measured.count)
         }
-        let quiet = try await self.silence(silence, progress: progress)
+        let quiet = try await self.silence(silence, closedBelow: sums.closedLevel, progress: progress)
         return sums.report(
             .init(
                 avatar: avatar.manifest.name, clip: url.lastPathComponent, frames: count, measured: measured.count,
@@ -136,7 +136,7 @@ public struct Reenactment: Sendable {
 
     /// Redraws neighbouring template frames without a word.
     private func silence(
-        _ featureWindow: [Float], progress: (Stage, Int, Int?) -> Void
+        _ featureWindow: [Float], closedBelow level: Double, progress: (Stage, Int, Int?) -> Void
     ) async throws -> AvatarReport.Silence {
         let start = max(0, (template.faces.count - Self.silent) / 2)
         let faces = template.faces[start..<min(template.faces.count, start + Self.silent)]
@@ -158,7 +158,7 @@ public struct Reenactment: Sendable {
         }
         return AvatarReport.Silence(
             frames: drawn.count,
-            closed: Double(drawn.count { $0 < Measurement.closed }) / Double(max(1, drawn.count)),
+            closed: Double(drawn.count { $0 < level }) / Double(max(1, drawn.count)),
             largestOpening: drawn.max() ?? 0, motion: drawn.deviation, templateMotion: own.deviation)
     }
 

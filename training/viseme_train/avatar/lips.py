@@ -33,8 +33,8 @@ DESCRIBED, CODED, DOUBT = 10.0, 8.0, 200
 TOUCHING = 7.0
 #: A number that is heard worse than this (r, on frames that the map has not seen) stays at its mean; the others vary by this share of what is filmed.
 LEAST_HEARD, SPREAD = 0.3, 0.9
-#: Share of the frames that show the closed mouth, and how far beyond what was filmed a number may go.
-CLOSED, BEYOND = 1 / 16, 1.1
+#: Share of the frames that show the closed mouth at most, how much further than the third one they may be open, and how far beyond what was filmed a number may go.
+CLOSED, AS_CLOSED, BEYOND = 1 / 16, 1.15, 1.1
 
 
 def _directions(rows: np.ndarray, count: int) -> np.ndarray:
@@ -124,7 +124,9 @@ def learn_to_follow(code: PersonCode, m: Material, train: np.ndarray, numbers: n
     # The numbers have no mean over the training's frames.
     code.follow.weight.copy_(torch.from_numpy((weight * scale[:, None] * gain).T))
     code.follow.bias.copy_(torch.from_numpy(constant * gain))
-    shut = np.argsort(m.aperture[train])[:max(3, round(CLOSED * len(train)))]
+    order = np.argsort(m.aperture[train])[:max(3, round(CLOSED * len(train)))]
+    # Somebody who only speaks closes the mouth in a few frames: the next ones are half open.
+    shut = order[m.aperture[train][order] <= AS_CLOSED * m.aperture[train][order[:3]].max()]
     code.closed.copy_(torch.from_numpy(numbers[train][shut].mean(0)))
     code.lowest.copy_(torch.from_numpy(BEYOND * np.percentile(numbers[train], 1, axis=0)))
     code.highest.copy_(torch.from_numpy(BEYOND * np.percentile(numbers[train], 99, axis=0)))
