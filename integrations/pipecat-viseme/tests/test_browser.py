@@ -111,14 +111,18 @@ class BrowserTests(unittest.IsolatedAsyncioTestCase):
             await call.until_said(context)
             await asyncio.sleep(1.5)
             offsets.append(self.offset(call, await call.seen(), quietly=True))
+            if os.environ.get("VISEME_CALL_TRACE"):
+                print(f"{60 * MINUTES - end + time.monotonic():.0f} s: {1000 * offsets[-1]:.0f} ms, {self.certain[-1]:.2f}", flush=True)
             await asyncio.sleep(3)
-        self.assertGreater(float(np.mean(np.array(self.certain) > USUALLY_SURE)), 0.9, "the sound is whole")
         minutes = np.linspace(0, MINUTES, len(offsets))
         drift = float(np.polyfit(minutes, offsets, 1)[0]) if len(offsets) > 2 else 0.0
         measured(f"picture behind sound, median of {len(offsets)} utterances in {MINUTES:.0f} minutes", 1000 * float(np.median(offsets)))
         measured("picture behind sound, least", 1000 * min(offsets))
         measured("picture behind sound, most", 1000 * max(offsets))
         measured("its drift a minute", 1000 * drift)
+        whole = float(np.mean(np.array(self.certain) > USUALLY_SURE))
+        measured("utterances whose sound is whole", 100 * whole, "%")
+        self.assertGreater(whole, 0.9 if SLACK == 1 else 0.6)
         self.assertLess(float(np.quantile(np.abs(offsets), 0.9)), FRAME * SLACK)
         self.assertLess(abs(drift) * MINUTES, FRAME * SLACK)
 
