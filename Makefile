@@ -80,6 +80,7 @@ golden: ## Regenerate the tests' golden files (needs training/ installed; model 
 	$(PYTHON) Tests/Fixtures/compact_pack.py
 	$(MODELS_PYTHON) Tests/Fixtures/checkpoints.py
 	$(MODELS_PYTHON) Tests/Fixtures/model_files.py
+	$(MODELS_PYTHON) Tests/Fixtures/compact_models.py
 
 parity: build ## Compare the Swift pipeline with the Python reference, live (needs training/ installed)
 	$(PYTHON) Tests/Fixtures/parity.py --viseme $(BINARY)

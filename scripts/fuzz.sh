@@ -31,8 +31,11 @@ fuzz() {
         pth) cp "$golden"/checkpoints/*.pth "$seeds" ;;
         npy) cp "$golden"/checkpoints/*.npy "$seeds" ;;
         safetensors) cp "$golden"/checkpoints/*.safetensors "$seeds" ;;
-        onnx) cp "$golden"/narrow.onnx "$golden"/narrow-torch.onnx Tests/VisemeONNXTests/Models/generator-int8.onnx "$seeds" ;;
-        mlmodel) cp "$golden"/narrow-fp16.mlpackage/Data/com.apple.CoreML/model.mlmodel "$seeds" ;;
+        onnx) cp "$golden"/narrow.onnx "$golden"/narrow-torch.onnx "$golden"/compact-*.onnx Tests/VisemeONNXTests/Models/generator-int8.onnx "$seeds" ;;
+        mlmodel)
+            for package in "$golden"/*.mlpackage; do
+                cp "$package/Data/com.apple.CoreML/model.mlmodel" "$seeds/$(basename "$package").mlmodel"
+            done ;;
         weights) head -c 8192 "$golden"/narrow-fp16.mlpackage/Data/com.apple.CoreML/weights/weight.bin >"$seeds/weight.bin" ;;
         manifest) cp Tests/Packs/synctalk2d.avatar/avatar.json "$seeds" ;;
         *) echo "fuzz.sh: no subject '$subject'" >&2; return 64 ;;

@@ -34,6 +34,12 @@
             return try await CoreMLAudioEncoder(model, session)
         }
 
+        /// Loads an articulator of the model's family.
+        public func articulator(_ model: ModelFile, threads: Int) async throws -> any Articulator {
+            let session = CoreMLSession(model.description, try await packages.compiled(model), units: units)
+            return try await CoreMLArticulator(model, session)
+        }
+
         /// Loads a generator of the model's family.
         public func generator(_ model: ModelFile, threads: Int) async throws -> any Generator {
             let session = CoreMLSession(model.description, try await packages.compiled(model), units: units)

@@ -23,6 +23,33 @@
         }
     }
 
+    /// An articulator on Core ML.
+    struct CoreMLArticulator: Articulator {
+        private let session: CoreMLSession
+        private let audio: ModelTensor
+        private let articulation: ModelTensor
+        var runtime: RuntimeDescription { session.runtime }
+
+        /// Opens the model, finds its tensors and runs it once.
+        init(_ model: ModelFile, _ session: CoreMLSession) async throws {
+            guard let contract = model.family.articulator else {
+                throw VisemeError(
+                    .badData, "The family '\(model.family.name)' has no articulator: '\(model.description.file)'.",
+                    hint: "Take it out of \"models\" in avatar.json, or correct \"family\".")
+            }
+            let tensors = try await session.open().bind(contract, of: model.description)
+            self.session = session
+            (audio, articulation) = (tensors(.audio), tensors(.articulation))
+            let first = try await articulate([Float](repeating: 0, count: audio.count))
+            try CoreMLSession.requireFinite(first, of: model.description)
+        }
+
+        func articulate(_ featureWindow: [Float]) async throws -> [Float] {
+            precondition(featureWindow.count == audio.count, "feature windows of \(audio.count) values")
+            return try await session.run([(audio, featureWindow)], count: 1, output: articulation)
+        }
+    }
+
     /// A generator on Core ML.
     struct CoreMLGenerator: Generator {
         private let session: CoreMLSession

@@ -8,16 +8,25 @@ import VisemeTestSupport
 /// What backends owe the engine, on the tiny networks of the compact family.
 @Suite("Contract of the backends, compact family", .serialized)
 struct CompactContractTests {
-    /// Compact networks are not translated to Core ML.
-    static let contenders = Contender.here.filter { [.onnx, .inParts].contains($0) }
+    static let contenders = Contender.here
 
     private static let pack = Repository.root.appending(path: "Tests/VisemeCLITests/Golden/compact.avatar")
 
-    private func model(_ role: ModelRole) throws -> ModelFile { try Avatar(contentsOf: Self.pack).model(role) }
+    /// With a pack's network in the contender's own format.
+    private func with<T: Sendable>(
+        _ role: ModelRole, of pack: URL = Self.pack, _ contender: Contender,
+        _ use: @Sendable (any InferenceBackend, ModelFile) async throws -> T
+    ) async throws -> T {
+        try await withTemporaryFolder { folder in
+            try await use(contender.backend(), contender.model(role, in: folder, of: pack))
+        }
+    }
 
     private func generator(_ contender: Contender, bytes: Int = 1_000_000) async throws -> any Generator {
-        try await contender.backend().generators(
-            model(.generator), count: 1, threads: 1, template: TemplateBudget(frames: 6, bytes: bytes))[0]
+        try await with(.generator, contender) { backend, model in
+            try await backend.generators(
+                model, count: 1, threads: 1, template: TemplateBudget(frames: 6, bytes: bytes))[0]
+        }
     }
 
     /// As `ramp` of compact_pack.py makes them.
@@ -32,7 +41,7 @@ struct CompactContractTests {
 
     @Test("The audio encoder gives what PyTorch gave, whatever the batch", arguments: contenders)
     func encoder(_ contender: Contender) async throws {
-        let encoder = try await contender.backend().audioEncoder(model(.audioEncoder), threads: 1)
+        let encoder = try await with(.audioEncoder, contender) { try await $0.audioEncoder($1, threads: 1) }
         let windows = ramp(3 * 640, 0.37).map { 3 * $0 }
         let rows = try await encoder.encode(windows, count: 3)
         #expect(Robin.largestDifference(rows, try golden("rows.f32")) <= 1e-5)
@@ -71,6 +80,18 @@ struct CompactContractTests {
         }
         #expect(pictures.allSatisfy { $0 == pictures[0] })
         #expect(kept == kept.sorted() && kept[0] < kept[3])
+    }
+
+    @Test("The articulator gives what PyTorch gave", arguments: contenders)
+    func articulation(_ contender: Contender) async throws {
+        let avatar = try Avatar(contentsOf: Repository.robin)
+        let golden = try #require(avatar.manifest.golden?.first { $0.role == .articulator })
+        func values(_ file: String) throws -> [Float] { try FeatureDump(at: avatar.url.appending(path: file)).values }
+        let articulator = try await with(.articulator, of: Repository.robin, contender) {
+            try await $0.articulator($1, threads: 1)
+        }
+        let answer = try await articulator.articulate(values(golden.inputs[0]))
+        #expect(Robin.largestDifference(answer, try values(golden.output)) <= 1e-4)
     }
 
     @Test("The sound moves the mouth", arguments: contenders)

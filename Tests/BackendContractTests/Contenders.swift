@@ -35,10 +35,9 @@ enum Contender: String, CaseIterable, CustomTestStringConvertible {
         return try ONNXBackend(libraryPath: path)
     }
 
-    /// The default avatar's network in the backend's own format.
-    func model(_ role: ModelRole, in folder: URL) async throws -> ModelFile {
-        let avatar = try Robin.avatar()
-        let source = try avatar.model(role)
+    /// A pack's network in the backend's own format.
+    func model(_ role: ModelRole, in folder: URL, of pack: URL = Repository.inheritedRobin) async throws -> ModelFile {
+        let source = try Avatar(contentsOf: pack).model(role)
         guard self != .onnx, self != .inParts else { return source }
         let package = folder.appending(path: "\(role.rawValue).mlpackage")
         _ = try await ModelConverter(tool: "contract suite", runner: Self.runner()).convert(source.url, to: package)
@@ -46,7 +45,7 @@ enum Contender: String, CaseIterable, CustomTestStringConvertible {
         return ModelFile(
             ModelDescription(
                 role: role, file: package.lastPathComponent, sha256: try ModelFile.sha256(at: package),
-                inputs: graph.inputs, outputs: graph.outputs), at: package)
+                inputs: graph.inputs, outputs: graph.outputs), at: package, family: source.family)
     }
 
     func encoder(in folder: URL) async throws -> any AudioEncoder {

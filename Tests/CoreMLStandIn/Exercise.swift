@@ -46,6 +46,7 @@ import Viseme
             await devices()
             try await encoders(pack)
             try await generators(pack)
+            try await compact(pack)
             try await lifeTimes(pack, folder)
             await refusals(pack)
         } catch {
@@ -187,6 +188,53 @@ import Viseme
             expect(mouth.count == 3 * side * side, "size \(mouth.count)")
             let worst = zip(mouth, image).map { abs($0 - $1 - 0.5) }.max() ?? .infinity
             expect(worst <= (type == .float16 ? 1e-3 : 0), "\(side) \(type) padded by \(padding): off by \(worst)")
+        }
+    }
+
+    /// The compact family's tensors: other ranks, oblong pictures, an articulator.
+    static func compact(_ pack: Pack) async throws {
+        let (sound, picture) = (("audio", [32, 96]), ("image", [6, 224, 320]))
+        let (mel, rows) = ([("mel", [80, 8])], ("features", [96]))
+        let (shapes, mouth) = (("articulation", [42]), ("output", [3, 224, 320]))
+        func values(_ count: Int) -> [Float] { (0..<count).map { Float($0 % 251) / 256 } }
+        func worst(_ made: [Float], _ wanted: [Float]) -> Float {
+            made.count == wanted.count ? zip(made, wanted).map { abs($0 - $1) }.max() ?? 0 : .infinity
+        }
+        for (type, padding) in [(MLMultiArrayDataType.float32, 0), (.float32, 5), (.float16, 16)] {
+            let tolerance: Float = type == .float16 ? 2e-3 : 0
+            let backend = try CoreMLBackend(units: .cpuOnly)
+            StandIn.load = { _ in Pack.echo(mel, rows, type, padding) }
+            let encoder = try await backend.audioEncoder(pack.compact(.audioEncoder, mel, rows), threads: 1)
+            let windows = values(3 * 640)
+            let made = try await encoder.encode(windows, count: 3)
+            let wanted = (0..<3).flatMap { windows[$0 * 640..<$0 * 640 + 96] }
+            expect(worst(made, wanted) <= tolerance, "compact rows, \(type), padded by \(padding)")
+
+            StandIn.load = { _ in Pack.echo([sound], shapes, type, padding) }
+            let articulator = try await backend.articulator(pack.compact(.articulator, [sound], shapes), threads: 1)
+            let heard = try await articulator.articulate(values(32 * 96))
+            expect(worst(heard, values(42)) <= tolerance, "articulation, \(type), padded by \(padding)")
+            expect(articulator.runtime.runtime == "Core ML", "\(articulator.runtime)")
+
+            StandIn.load = { _ in Pack.echo([picture, sound], mouth, type, padding) }
+            let generator = try await backend.generator(
+                pack.compact(.generator, [picture, sound], mouth), threads: 1)
+            expect(generator.imageSize == PixelSize(width: 320, height: 224), "\(generator.imageSize)")
+            let image = values(6 * 224 * 320)
+            let drawn = try await generator.generate(image: image, audio: [Float](repeating: 0.5, count: 32 * 96))
+            expect(
+                worst(drawn, image.prefix(3 * 224 * 320).map { $0 + 0.5 }) <= tolerance,
+                "compact mouth, \(type), padded by \(padding)")
+        }
+        await refuses(.badData, ["has no articulator"], "an articulator of the other family") {
+            let model = try pack.compact(.articulator, [sound], shapes)
+            _ = try await CoreMLBackend(units: .cpuOnly).articulator(
+                ModelFile(model.description, at: model.url), threads: 1)
+        }
+        await refuses(.badData, ["[B,42]"], "an articulator of another width") {
+            StandIn.load = { _ in Pack.echo([sound], ("articulation", [41]), .float32, 0) }
+            _ = try await CoreMLBackend(units: .cpuOnly).articulator(
+                pack.compact(.articulator, [sound], shapes), threads: 1)
         }
     }
 

@@ -5,10 +5,12 @@ import Viseme
 /// Two packages on disk with what a manifest would say of them, and models that are closures.
 struct Pack {
     let encoder: ModelFile
-    private let generators: URL
+    private let folder: URL
+    private var generators: URL { folder.appending(path: "generator.mlpackage") }
 
     init(at folder: URL) throws {
-        for name in ["encoder.mlpackage", "generator.mlpackage"] {
+        self.folder = folder
+        for name in ["encoder.mlpackage", "generator.mlpackage", "articulator.mlpackage"] {
             let data = folder.appending(path: "\(name)/Data")
             try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
             try Data(name.utf8).write(to: data.appending(path: "model.mlmodel"))
@@ -21,7 +23,6 @@ struct Pack {
                     TensorDescription(name: "mel_spectrogram", shape: [.batch, .fixed(1), .fixed(80), .fixed(16)])
                 ],
                 outputs: [TensorDescription(name: "var_242", shape: [.batch, .fixed(512)])]), at: url)
-        generators = folder.appending(path: "generator.mlpackage")
     }
 
     func generator(_ side: Int) throws -> ModelFile {
@@ -33,6 +34,44 @@ struct Pack {
                 role: .generator, file: "generator.mlpackage", sha256: try ModelFile.sha256(at: generators),
                 inputs: [tensor("visual_input", [6, side, side]), tensor("audio_input", [32, 16, 16])],
                 outputs: [tensor("var_1677", [3, side, side])]), at: generators)
+    }
+
+    /// A model of the compact family, by its manifest.
+    func compact(_ role: ModelRole, _ inputs: [(String, [Int])], _ output: (String, [Int])) throws -> ModelFile {
+        let names: [ModelRole: String] = [
+            .audioEncoder: "encoder", .generator: "generator", .articulator: "articulator",
+        ]
+        let url = folder.appending(path: "\(names[role] ?? "").mlpackage")
+        func tensor(_ name: String, _ shape: [Int]) -> TensorDescription {
+            TensorDescription(name: name, shape: [.batch] + shape.map { .fixed($0) })
+        }
+        return ModelFile(
+            ModelDescription(
+                role: role, file: url.lastPathComponent, sha256: try ModelFile.sha256(at: url),
+                inputs: inputs.map(tensor), outputs: [tensor(output.0, output.1)]), at: url, family: .compact)
+    }
+
+    /// A network that gives the first values of its first input, plus the last value of the last one; the output's rows are padded.
+    static func echo(
+        _ inputs: [(String, [Int])], _ output: (String, [Int]), _ type: MLMultiArrayDataType, _ padding: Int
+    ) -> StandIn.Model {
+        let shape = [1] + output.1
+        return StandIn.Model(
+            inputs: inputs.map { StandIn.Tensor($0.0, [1] + $0.1, type) },
+            outputs: [StandIn.Tensor(output.0, shape, type)]
+        ) { input in
+            let last = try inputs.count > 1 ? plain(input, inputs[inputs.count - 1].0).last ?? .nan : 0
+            let count = output.1.reduce(1, *)
+            let values = try plain(input, inputs[0].0).prefix(count).map { $0 + last }
+            let stride = (output.1.last ?? 1) + padding
+            var strides = [Int](repeating: 1, count: shape.count)
+            for axis in shape.indices.dropLast().reversed() {
+                strides[axis] = axis == shape.count - 2 ? stride : strides[axis + 1] * shape[axis + 1]
+            }
+            let array = MLMultiArray(shape: shape, dataType: type, strides: strides)
+            fill(array, values, rows: count / (output.1.last ?? 1), stride: stride)
+            return [output.0: array]
+        }
     }
 
     /// The first 512 values of a window as its row; the output is padded by `padding` elements.

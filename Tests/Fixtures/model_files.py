@@ -187,15 +187,15 @@ def export_onnx(model, inputs, path: Path) -> None:
 # --- Core ML ----------------------------------------------------------------------------------------------------------
 
 
-def write_package(model, inputs, half: bool, path: Path) -> None:
+def write_package(model, inputs, names: list[str], output: str, half: bool, path: Path) -> None:
     logging.getLogger("coremltools").setLevel(logging.ERROR)
     import coremltools as ct
 
     traced = torch.jit.trace(model, inputs)
     precision = ct.precision.FLOAT16 if half else ct.precision.FLOAT32
     package = ct.convert(traced, convert_to="mlprogram", minimum_deployment_target=ct.target.iOS15, compute_precision=precision, skip_model_load=True,
-                         inputs=[ct.TensorType("image", IMAGE, np.float32), ct.TensorType("audio", AUDIO, np.float32)],
-                         outputs=[ct.TensorType("output", dtype=np.float32)])
+                         inputs=[ct.TensorType(name, tuple(x.shape), np.float32) for name, x in zip(names, inputs, strict=True)],
+                         outputs=[ct.TensorType(output, dtype=np.float32)])
     shutil.rmtree(path, ignore_errors=True)
     package.save(str(path))
     # What differs from run to run: the identifiers of the items, the date, the order of maps.
@@ -292,7 +292,7 @@ def main() -> None:
         order = in_execution_order(model, inputs)
         for half in (False, True):
             path = GOLDEN / f"narrow-fp{16 if half else 32}.mlpackage"
-            write_package(model, inputs, half, path)
+            write_package(model, inputs, ["image", "audio"], "output", half, path)
             found = package_weights(path)
             assert len(found) == len(order) == 93, (len(found), len(order))
             own = {f"{name}.{k}": v for name, pair in zip(order, found, strict=True) for k, v in pair.items()}

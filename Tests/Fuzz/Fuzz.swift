@@ -18,9 +18,11 @@ private func prepare(_ graph: ModelGraph) throws {
     _ = try graph.multiplications()
     let model = ModelDescription(
         role: .generator, file: "fuzz", sha256: "", inputs: graph.inputs, outputs: graph.outputs)
-    guard let roles = GeneratorRoles(graph, of: model, GeneratorFamily.syncTalk2D.generator) else { return }
-    for bytes in [1_000_000, 1_000_000_000] {
-        _ = try SplitParts(of: graph, roles, model: model, budget: TemplateBudget(frames: 100, bytes: bytes))
+    for family in [GeneratorFamily.syncTalk2D, .compact] {
+        guard let roles = GeneratorRoles(graph, of: model, family.generator) else { continue }
+        for bytes in [1_000_000, 1_000_000_000] {
+            _ = try SplitParts(of: graph, roles, model: model, budget: TemplateBudget(frames: 100, bytes: bytes))
+        }
     }
 }
 

@@ -119,10 +119,55 @@ struct CompactPackTests: PackSuite {
         #expect(report.family?.contains("compact") == true && report.inputs.count == (name == "generator" ? 2 : 1))
     }
 
-    @Test("It is not converted, and the error says where its files come from")
-    func conversion() async throws {
-        let file = Self.original.appending(path: "generator.onnx")
-        let error = #expect(throws: VisemeError.self) { try OpenedModel(at: file).network() }
-        #expect(error?.code == .unsupported && error?.hint?.contains("torch.onnx.export") == true)
+    /// The pack with its models as Core ML packages.
+    private func packages(in folder: URL) async throws -> URL {
+        let pack = folder.appending(path: "packages.avatar")
+        try FileManager.default.copyItem(at: Self.original, to: pack)
+        var manifest = try Avatar(contentsOf: pack).manifest
+        let converter = ModelConverter(tool: "test", runner: try runner())
+        for index in manifest.models.indices {
+            let source = pack.appending(path: manifest.models[index].file)
+            let target = source.deletingPathExtension().appendingPathExtension("mlpackage")
+            _ = try await converter.convert(source, to: target)
+            try FileManager.default.removeItem(at: source)
+            manifest.models[index].file = target.lastPathComponent
+            manifest.models[index].sha256 = try ModelFile.sha256(at: target)
+        }
+        try manifest.update(in: pack)
+        return pack
+    }
+
+    @Test("A pack of Core ML packages is judged, examined, cut and drawn like the pack that it was made from")
+    func coreML() async throws {
+        try await withTemporaryFolder { folder in
+            let pack = try await packages(in: folder)
+            let report = await Doctor(
+                backend: TranslatingBackend(splitting: try runner()), runner: try runner(), media: FFmpeg()
+            ).examine(packAt: pack)
+            #expect(report.guilty == .paste, "\(report.findings.map(\.message))")
+            let translated = try await engine(pack)
+            #expect(translated.keeping.reason == nil && translated.keeping.tensors.count == 4)
+            let (drawn, wanted) = (
+                try await frames(translated, tone(16000)), try await frames(engine(), tone(16000))
+            )
+            #expect(drawn.count == wanted.count)
+            for (a, b) in zip(drawn, wanted) {
+                let (left, right) = (try a.image, try b.image)
+                let worst = zip(left.bytes, right.bytes).reduce(0) { max($0, abs(Int($1.0) - Int($1.1))) }
+                #expect(worst <= 1, "frame \(a.index)")
+            }
+        }
+    }
+
+    @Test("In int8 it is judged like any other pack: what costs too much is not written")
+    func int8() async throws {
+        try await withTemporaryFolder { folder in
+            let quantiser = PackQuantiser(tool: "test", backend: try runner(), media: FFmpeg())
+            let robin = try Avatar(contentsOf: Repository.robin)
+            let target = folder.appending(path: "robin8.avatar")
+            let error = await #expect(throws: VisemeError.self) { try await quantiser.run(robin, to: target) }
+            #expect(error?.message.contains("expected at least 38.0 dB") == true, "\(error?.message ?? "")")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+        }
     }
 }

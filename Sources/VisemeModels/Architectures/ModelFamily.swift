@@ -54,13 +54,6 @@ public enum ModelFamily: Sendable, Equatable {
         return nil
     }
 
-    /// Compact networks run as they were exported: none is built or rebuilt here.
-    var exportedOnly: VisemeError {
-        VisemeError(
-            .unsupported, "A \(text) is not converted or compared layer by layer.",
-            hint: "Its ONNX files come from torch.onnx.export: see docs/models.md.")
-    }
-
     /// The family of a state dict, or nil.
     init?(of state: StateDict, audio: GeneratorArchitecture.Audio? = nil) throws {
         if AudioEncoderArchitecture.matches(state) {
@@ -75,19 +68,26 @@ public enum ModelFamily: Sendable, Equatable {
     /// The network that a state dict holds.
     func graph(_ state: StateDict) throws -> ModelGraph {
         var network = NetworkBuilder(self == .audioEncoder ? try AudioEncoderArchitecture.renamed(state) : state)
+        return try graph(&network)
+    }
+
+    private func graph(_ network: inout NetworkBuilder) throws -> ModelGraph {
         switch self {
         case .audioEncoder: return try AudioEncoderArchitecture.graph(&network)
         case .generator(let architecture): return try architecture.graph(&network)
-        case .compact: throw exportedOnly
+        case .compact: throw VisemeError(.unsupported, "A \(text) is read from ONNX files and Core ML packages alone.")
         }
     }
 
     /// The family of a graph whose names say nothing: the architecture that has the same operations and shapes throughout, or nil.
+    /// A compact network is whatever keeps the family's contract, and its layers keep their names.
     ///
     /// Of a network in int8 the graph without its grids is named: its weights as they are, its arithmetic in Float32.
     static func recognised(_ graph: ModelGraph) throws -> (family: ModelFamily, named: ModelGraph)? {
         let folded = graph.withoutGrids().folded()
-        guard let family = candidate(folded) else { return nil }
+        guard let family = candidate(folded) else {
+            return ModelFamily(compact: folded.inputs, folded.outputs).map { ($0, folded) }
+        }
         let architecture = try family.outline().folded()
         guard folded.nodes.count == architecture.nodes.count,
             try folded.aligned(with: architecture).allSatisfy({ $0.1 != nil })
@@ -98,11 +98,7 @@ public enum ModelFamily: Sendable, Equatable {
     /// The architecture with zeros for weights.
     private func outline() throws -> ModelGraph {
         var network = NetworkBuilder(outline: ())
-        switch self {
-        case .audioEncoder: return try AudioEncoderArchitecture.graph(&network)
-        case .generator(let architecture): return try architecture.graph(&network)
-        case .compact: throw exportedOnly
-        }
+        return try graph(&network)
     }
 
     private static func candidate(_ graph: ModelGraph) -> ModelFamily? {

@@ -56,19 +56,23 @@ public struct ModelComparison: Sendable, Codable {
         layers = []
         remarks = []
         let pairs = try x.aligned(with: y)
-        if first.family == second.family {
-            var identical = true
+        let isOneFamily = first.family == second.family
+        let alone = try pairs.first { $0.1 == nil }?.0 ?? y.aligned(with: x).first { $0.1 == nil }?.0
+        if isOneFamily, alone == nil {
             for (node, partner) in pairs {
-                guard case .convolution = node.operation, let partner else { continue }
-                for (name, other) in zip(node.inputs.dropFirst(), partner.inputs.dropFirst()) {
+                for (position, (name, other)) in zip(node.inputs, partner?.inputs ?? []).enumerated() {
                     guard let left = x.weights[name], let right = y.weights[other] else { continue }
                     let (l, r) = (left.floats(), right.floats())
                     if l.elementsEqual(r, by: { $0.bitPattern == $1.bitPattern }) { continue }
-                    identical = false
-                    weights.append(TensorDifference(node.name + (name == node.inputs[1] ? ".weight" : ".bias"), l, r))
+                    let part = node.isLayer ? (position == 1 ? ".weight" : ".bias") : ".constant"
+                    weights.append(TensorDifference(node.name + part, l, r))
                 }
             }
-            weightsAreIdentical = identical
+            weightsAreIdentical = weights.isEmpty
+        } else if let alone, isOneFamily {
+            remarks.append(
+                "the architectures differ: '\(alone.name)' (\(alone.operation.label)) is in one of them alone; "
+                    + "only the outputs, and the layers that both have, are compared")
         } else {
             remarks.append(
                 "the architectures differ: \(first.family.text) against \(second.family.text); only the outputs are compared"
@@ -90,7 +94,7 @@ public struct ModelComparison: Sendable, Codable {
             }
         }
         isEqual = outputs.allSatisfy { $0.isWithin(absolute: tolerance.absolute, relative: tolerance.relative) }
-        if first.family == second.family, everyLayer || !isEqual {
+        if isOneFamily, everyLayer || !isEqual {
             layers = try await Self.layers(x, probes[0], y, otherProbes[0], pairs, runner: runner)
             firstDifferingLayer =
                 layers.first { !$0.isWithin(absolute: tolerance.absolute, relative: tolerance.relative) }?.name
@@ -126,7 +130,6 @@ extension OpenedModel {
     /// - Throws: what kept it from being read, or that it is none of this family.
     public func network() throws -> (graph: ModelGraph, family: ModelFamily) {
         if let problem { throw problem }
-        if let family, graph == nil { throw family.exportedOnly }
         guard let graph, let family else {
             throw VisemeError(
                 .unsupported,

@@ -22,9 +22,12 @@ public struct TranslatingBackend: InferenceBackend {
         return TranslatedAudioEncoder(encoder: try await backend.audioEncoder(translated, threads: threads))
     }
 
-    /// Loads an articulator. There are none in Core ML packages.
+    /// Loads an articulator.
     @concurrent public func articulator(_ model: ModelFile, threads: Int) async throws -> any Articulator {
-        try await backend.articulator(model, threads: threads)
+        guard let translated = try translate(model) else {
+            return try await backend.articulator(model, threads: threads)
+        }
+        return TranslatedArticulator(articulator: try await backend.articulator(translated, threads: threads))
     }
 
     /// Loads a generator.
@@ -82,6 +85,14 @@ private struct TranslatedAudioEncoder: AudioEncoder {
     var runtime: RuntimeDescription { encoder.runtime.translated }
     func encode(_ melWindows: [Float], count: Int) async throws -> [Float] {
         try await encoder.encode(melWindows, count: count)
+    }
+}
+
+private struct TranslatedArticulator: Articulator {
+    let articulator: any Articulator
+    var runtime: RuntimeDescription { articulator.runtime.translated }
+    func articulate(_ featureWindow: [Float]) async throws -> [Float] {
+        try await articulator.articulate(featureWindow)
     }
 }
 

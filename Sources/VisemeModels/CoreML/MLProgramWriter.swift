@@ -103,34 +103,45 @@ struct MLProgramWriter {
         return name
     }
 
+    /// A tensor that was made, or a stored one that stands in its place.
+    private mutating func operand(_ tensor: String) throws -> String {
+        graph.weights[tensor] == nil ? try data(tensor) : try weight(tensor)
+    }
+
     private mutating func write(_ node: ModelGraph.Node) throws {
         let isOutput = graph.outputs.contains { $0.name == node.output }
         let output = isOutput && !graph.computesInHalf ? node.output : identifier(node.name)
-        let x = try data(node.inputs[0])
-        var inputs: [String: [String]] = ["x": [x]]
+        var inputs: [String: [String]] = ["x": [try operand(node.inputs[0])]]
         let kind: String
         switch node.operation {
         case .convolution(let convolution):
             kind = "conv"
             inputs["weight"] = [try weight(node.inputs[1])]
             if node.inputs.count > 2 { inputs["bias"] = [try weight(node.inputs[2])] }
-            let pad = convolution.padding  // top, left, bottom, right → top, bottom, left, right
+            let (pad, axes) = (convolution.padding, convolution.strides.count)
+            let inTurn = (0..<axes).flatMap { [pad[$0], pad[axes + $0]] }  // top, bottom, left, right
             inputs["pad_type"] = [constant(output + "_pad_type", text: pad.contains { $0 != 0 } ? "custom" : "valid")]
-            inputs["pad"] = [constant(output + "_pad", [pad[0], pad[2], pad[1], pad[3]], shape: [4])]
-            inputs["strides"] = [constant(output + "_strides", convolution.strides, shape: [2])]
-            inputs["dilations"] = [constant(output + "_dilations", [1, 1], shape: [2])]
-            inputs["groups"] = [constant(output + "_groups", [convolution.groups], shape: [])]
+            inputs["pad"] = [constant(output + "_pad", list: inTurn)]
+            inputs["strides"] = [constant(output + "_strides", list: convolution.strides)]
+            inputs["dilations"] = [constant(output + "_dilations", list: convolution.dilations)]
+            inputs["groups"] = [constant(output + "_groups", convolution.groups)]
+        case .linear:
+            kind = "linear"
+            inputs["weight"] = [try weight(node.inputs[1])]
+            if node.inputs.count > 2 { inputs["bias"] = [try weight(node.inputs[2])] }
         case .batchNormalisation:
             throw VisemeError(.internal, "A batch normalisation reached the Core ML writer unfolded: '\(node.name)'.")
-        case .relu: kind = "relu"
-        case .sigmoid: kind = "sigmoid"
-        case .add:
-            kind = "add"
-            inputs["y"] = [try data(node.inputs[1])]
+        case .relu, .sigmoid: kind = node.operation.label
+        case .add, .subtract, .multiply, .divide, .minimum, .maximum:
+            kind = node.operation.label
+            inputs = ["x": [try operand(node.inputs[0])], "y": [try operand(node.inputs[1])]]
+        case .softmax:
+            kind = "softmax"
+            inputs["axis"] = [constant(output + "_axis", 1)]
         case .concatenate:
             kind = "concat"
             inputs = ["values": try node.inputs.map(data)]
-            inputs["axis"] = [constant(output + "_axis", [1], shape: [])]
+            inputs["axis"] = [constant(output + "_axis", 1)]
             inputs["interleave"] = [constant(output + "_interleave", flag: false)]
         case .upsample:
             kind = "upsample_bilinear"
@@ -138,18 +149,27 @@ struct MLProgramWriter {
                 inputs["scale_factor_\(axis)"] = [constant(output + "_scale_\(axis)", real: 2)]
             }
             inputs["align_corners"] = [constant(output + "_align_corners", flag: true)]
+        case .pixelShuffle(let factor):
+            kind = "pixel_shuffle"
+            inputs["upscale_factor"] = [constant(output + "_upscale_factor", factor)]
         case .reshape(let axes):
-            let shape = shapes[node.inputs[0]] ?? []
-            // (B, 512, 1, 1) → (B, 512)
-            guard axes.count < shape.count - 1, Array(shape[1...axes.count]) == axes else {
-                throw VisemeError(
-                    .unsupported,
-                    "The reshape '\(node.name)' from \(shape) to \([1] + axes) drops no trailing axes of length 1.")
+            let (old, new) = (shapes[node.inputs[0]] ?? [], [1] + axes)
+            if new.count < old.count, Array(old[..<new.count]) == new {  // (B, 512, 1, 1) → (B, 512)
+                kind = "squeeze"
+                inputs["axes"] = [constant(output + "_axes", list: Array(new.count..<old.count))]
+            } else {
+                kind = "reshape"
+                inputs["shape"] = [constant(output + "_shape", list: new)]
             }
-            kind = "squeeze"
-            inputs["axes"] = [
-                constant(output + "_axes", Array(axes.count + 1..<shape.count), shape: [shape.count - 1 - axes.count])
-            ]
+        case .transpose(let axes):
+            kind = "transpose"
+            inputs["perm"] = [constant(output + "_perm", list: axes)]
+        case .slice(let axis, let range):
+            kind = "slice_by_index"
+            var (begin, end) = (shapes[node.inputs[0]]?.map { _ in 0 } ?? [], shapes[node.inputs[0]] ?? [])
+            (begin[axis], end[axis]) = (range.lowerBound, range.upperBound)
+            inputs["begin"] = [constant(output + "_begin", list: begin)]
+            inputs["end"] = [constant(output + "_end", list: end)]
         case .quantise:
             throw VisemeError(
                 .unsupported, "Core ML packages are written in fp32 and fp16, this network is in int8.",
@@ -201,6 +221,10 @@ struct MLProgramWriter {
             })
         return name
     }
+
+    private mutating func constant(_ name: String, _ integer: Int) -> String { constant(name, [integer], shape: []) }
+
+    private mutating func constant(_ name: String, list: [Int]) -> String { constant(name, list, shape: [list.count]) }
 
     private mutating func constant(_ name: String, _ integers: [Int], shape: [Int]) -> String {
         constant(

@@ -87,7 +87,7 @@ public struct Doctor: Sendable {
         do {
             let model = try OpenedModel(at: url)
             report.good(.files, "\(url.lastPathComponent): \(model.format.rawValue), SHA-256 \(model.sha256)")
-            if let problem = model.problem {
+            if let problem = model.problem, !model.runsAsExported {
                 // A checkpoint with NaN is no network any more, but its weights are what is wrong with it.
                 if !Self.finite(model, &report) { return report }
                 report.bad(.contract, "\(problem)")
@@ -114,7 +114,8 @@ public struct Doctor: Sendable {
     private func answers(
         of model: OpenedModel, _ report: inout DoctorReport
     ) async throws -> (ModelFamily, [[Float]]) {
-        guard let family = model.family, model.graph == nil else {
+        guard model.runsAsExported, let family = model.family, let contract = family.contract.contract(of: family.role)
+        else {
             let (graph, family) = try model.network()
             report.good(.contract, family.text)
             Self.weights(model, &report)
@@ -125,7 +126,6 @@ public struct Doctor: Sendable {
         // As it was exported.
         report.good(.contract, family.text)
         Self.weights(model, &report)
-        guard let contract = family.contract.contract(of: family.role) else { throw family.exportedOnly }
         let description = ModelDescription(
             role: family.role, file: model.url.lastPathComponent, sha256: model.sha256, inputs: model.inputs,
             outputs: model.outputs)
@@ -172,7 +172,7 @@ public struct Doctor: Sendable {
         }
         do {
             let model = try OpenedModel(at: try avatar.member(description.file))
-            if let problem = model.problem { throw problem }
+            if let problem = model.problem, !model.runsAsExported { throw problem }
             guard model.family?.role == description.role else {
                 report.bad(
                     .contract,

@@ -8,17 +8,21 @@ extension ModelGraph {
         let shapes = try shapes()
         var signatures: [String: Int] = [:]
         for input in inputs { signatures[input.name] = input.shape.dropFirst().map { "\($0)" }.hashValue }
+        /// A single number is a part of what is computed; Float16 may have rounded it. Of other weights the shape counts.
+        func stored(_ name: String) -> Int? {
+            guard let weight = weights[name] else { return nil }
+            return weight.shape.isEmpty ? weight.floats().map(HalfPrecision.bits).hashValue : weight.shape.hashValue
+        }
         for node in nodes {
             var hasher = Hasher()
-            hasher.combine(node.operation.label)
-            if case .convolution(let convolution) = node.operation {
-                hasher.combine(convolution.strides)
-                hasher.combine(convolution.padding)
-                hasher.combine(convolution.groups)
-                hasher.combine(shapes[node.inputs[1]])
+            switch node.operation {
+            case .batchNormalisation, .quantise: hasher.combine(node.operation.label)
+            default: hasher.combine(node.operation)
             }
-            var sources = node.inputs.compactMap { signatures[$0] }
-            if node.operation == .add { sources.sort() }  // a + b is b + a
+            // Whoever exports it may leave out a bias of zeros.
+            let inputs = node.isLayer ? node.inputs.prefix(2) : node.inputs[...]
+            var sources = inputs.map { signatures[$0] ?? stored($0) }
+            if node.operation.isCommutative { sources.sort { $0 ?? 0 < $1 ?? 0 } }  // a + b is b + a
             hasher.combine(sources)
             hasher.combine(shapes[node.output])
             signatures[node.output] = hasher.finalize()
@@ -28,12 +32,18 @@ extension ModelGraph {
 
     /// The nodes of this graph with those of another that do the same thing at the same place.
     ///
-    /// Both graphs must be folded, or neither.
+    /// Both graphs must be folded, or neither. Layers that read the same tensor and have the same shapes are told apart by their order.
     func aligned(with other: ModelGraph) throws -> [(Node, Node?)] {
         let (mine, theirs) = (try signatures(), try other.signatures())
-        var partners: [Int: Node] = [:]
-        for node in other.nodes { if let signature = theirs[node.output] { partners[signature] = node } }
-        return nodes.map { node in (node, mine[node.output].flatMap { partners[$0] }) }
+        let partners = Dictionary(grouping: other.nodes) { theirs[$0.output] ?? 0 }
+        var taken: [Int: Int] = [:]
+        return nodes.map { node in
+            let signature = mine[node.output] ?? 0
+            let position = taken[signature, default: 0]
+            taken[signature] = position + 1
+            let candidates = partners[signature] ?? []
+            return (node, position < candidates.count ? candidates[position] : nil)
+        }
     }
 
     /// The same network with the names of the architecture it belongs to: layers are then called as in the checkpoint.

@@ -2,7 +2,7 @@ public import Viseme
 
 /// A network as Viseme reads, checks and writes it: a list of operations in the order in which they run, and their weights.
 ///
-/// Every tensor is Float32 when it runs, axes are N C H W. The few operations are those of the two networks of this family;
+/// Every tensor is Float32 when it runs, axes are N C H W, or N C T, or N C. The few operations are those of the networks of the families;
 /// an operation outside the list is an error of the reader, by name.
 public struct ModelGraph: Sendable {
     /// One operation.

@@ -27,6 +27,8 @@ public struct OpenedModel: Sendable {
     public let graph: ModelGraph?
     /// Why there is no `graph`.
     public let problem: VisemeError?
+    /// Whether it keeps a contract, although some of its operations are unknown: it runs as it was exported.
+    public var runsAsExported: Bool { problem != nil && family?.contract == .compact }
     /// How often each operation occurs, in the file's own words.
     public let operations: [String: Int]
     /// What the file says about itself.
@@ -106,12 +108,21 @@ public struct OpenedModel: Sendable {
             (inputs, outputs) = read.map { ($0.inputs, $0.outputs) } ?? ONNXReader.interface(model)
             let compact = read == nil ? ModelFamily(compact: inputs, outputs) : nil
             family = known ?? compact
-            problem = compact == nil ? unread : nil
+            problem = unread
         }
     }
 
     /// The error for tensors of no known network. Lightning and wrappers put a prefix before every name: then it is named.
+    /// What compact networks are trained as is named, too: a pack's models are made of two checkpoints.
     static func unknown(_ state: StateDict) -> VisemeError {
+        for (tensor, what) in [
+            ("listener.first.weight", "the audio encoder and the listener"), ("painter.stem.0.weight", "the painter"),
+        ] where state[tensor] != nil {
+            return VisemeError(
+                .unsupported,
+                "Its tensors are \(what) of the compact family as training keeps them, not yet a pack's model.",
+                hint: "Training writes a pack's ONNX files from listener.pth and painter.pth: see training/README.md.")
+        }
         for prefix in ["model.", "module.", "net.", "generator.", "state_dict."] {
             let names = state.tensors.map(\.name).filter { $0.hasPrefix(prefix) }
             guard !names.isEmpty else { continue }

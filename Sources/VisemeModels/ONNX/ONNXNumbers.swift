@@ -16,7 +16,10 @@ struct ONNXNumbers {
         self.isInteger = isInteger
     }
 
-    init(_ integers: [Int]) { self.init(shape: [integers.count], values: integers.map(Double.init), isInteger: true) }
+    init(_ integers: [Int]) { self.init(shape: [integers.count], values: integers.map(Self.value), isInteger: true) }
+
+    /// An integer as a number. "To the end" is the largest of 64 bits, which no number of 53 is: it becomes the largest of those.
+    static func value(_ integer: Int) -> Double { Double(max(-(1 << 53), min(1 << 53, integer))) }
 
     /// The values as integers; nil when one is not.
     var integers: [Int]? {
@@ -145,7 +148,8 @@ extension ONNXNumbers {
             values: stored.type == .int64
                 ? stored.bytes.withUnsafeBytes { raw in
                     (0..<stored.count).map {
-                        Double(Int64(littleEndian: raw.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)))
+                        Self.value(
+                            Int(Int64(littleEndian: raw.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self))))
                     }
                 } : stored.floats().map(Double.init), isInteger: !stored.type.isFloatingPoint)
     }

@@ -69,7 +69,7 @@ public enum ONNXReader {
     }
 
     /// One pass over the nodes. Shapes are followed for a batch of one, so that what a graph computes about its own shapes is a constant.
-    struct Reading {
+    struct Reading: GraphReading {
         let model: Onnx_ModelProto
         var graphInputs: [TensorDescription] = []
         var shapes: [String: [Int]] = [:]
@@ -132,14 +132,7 @@ public enum ONNXReader {
             return graph
         }
 
-        func resolve(_ name: String) -> String {
-            var name = name
-            var steps = 0
-            while let next = alias[name], steps <= alias.count { (name, steps) = (next, steps + 1) }
-            return name
-        }
-
-        private mutating func number(_ name: String) throws -> ONNXNumbers? {
+        mutating func number(_ name: String) throws -> ONNXNumbers? {
             if let known = numbers[name] { return known }
             guard let tensor = initializers[name], let value = try ONNXNumbers(tensor) else { return nil }
             numbers[name] = value
@@ -147,7 +140,7 @@ public enum ONNXReader {
         }
 
         /// A weight, taken over into the graph; float16 stays float16.
-        private mutating func weight(_ name: String, of node: Onnx_NodeProto) throws -> String {
+        mutating func weight(_ name: String, of node: Onnx_NodeProto) throws -> String {
             let name = resolve(name)
             if weights[name] != nil { return name }
             guard let tensor = initializers[name] else {
@@ -170,21 +163,10 @@ public enum ONNXReader {
             "The operation '\(node.name.isEmpty ? node.output.first ?? "?" : node.name)' (\(node.opType))"
         }
 
+        func name(_ node: Onnx_NodeProto) -> String { node.name.isEmpty ? node.output[0] : node.name }
+
         mutating func append(_ operation: Operation, _ node: Onnx_NodeProto, _ inputs: [String]) throws {
-            let name = node.name.isEmpty ? node.output[0] : node.name
-            let made = ModelGraph.Node(operation, name: name, inputs: inputs, output: node.output[0])
-            let given = try inputs.map { input in
-                guard let shape = shapes[input] else {
-                    throw VisemeError(.badData, "\(title(node)) reads '\(input)', which nothing before it makes.")
-                }
-                return shape
-            }
-            let shape = try made.shape(of: given)
-            guard let count = StoredTensor.count(of: shape), count <= 1 << 31 else {
-                throw VisemeError(.badData, "\(title(node)) would make \(shape).")
-            }
-            shapes[made.output] = shape
-            nodes.append(made)
+            try append(operation, name: name(node), inputs, to: node.output[0])
         }
 
         private mutating func read(_ node: Onnx_NodeProto) throws {
@@ -201,6 +183,10 @@ public enum ONNXReader {
                 try dequantise(node, data)
             } else if node.opType == "Shape", let shape = shapes[data] {
                 numbers[output] = ONNXNumbers(shape)
+            } else if let known = Operation.named.first(where: { $0.onnx == node.opType })?.operation, known.isPairwise,
+                node.input.contains(where: { isMade(resolve($0)) })
+            {
+                try append(known, node, operands(node, known))
             } else if shapes[data] == nil {
                 try compute(node, data)
             } else {
@@ -218,12 +204,10 @@ public enum ONNXReader {
             numbers[node.output[0]] = result
         }
 
-        private func unknown(_ node: Onnx_NodeProto) -> VisemeError {
+        func unknown(_ node: Onnx_NodeProto) -> VisemeError {
             VisemeError(
                 .unsupported, "\(title(node)) is not an operation of these networks.",
-                hint:
-                    "Viseme reads the audio encoder and the generator of the SyncTalk_2D family. viseme inspect lists what the file has."
-            )
+                hint: "Viseme reads the networks of its families. viseme inspect lists what the file has.")
         }
 
         private mutating func constant(_ node: Onnx_NodeProto) throws {
@@ -244,114 +228,6 @@ public enum ONNXReader {
             } else {
                 throw VisemeError(.unsupported, "\(title(node)) has no value that Viseme reads.")
             }
-        }
-
-        private mutating func readLayer(_ node: Onnx_NodeProto, _ data: String) throws {
-            let output = node.output[0]
-            switch node.opType {
-            case "Conv":
-                guard node.input.count >= 2 else { throw VisemeError(.badData, "\(title(node)) has no weights.") }
-                guard shapes[data]?.count == 4 else {
-                    throw VisemeError(
-                        .unsupported,
-                        "\(title(node)) is a convolution over \((shapes[data]?.count ?? 2) - 2) axes, expected 2.")
-                }
-                let inputs = try [data] + node.input[1...].filter { !$0.isEmpty }.map { try weight($0, of: node) }
-                try append(.convolution(convolution(node)), node, inputs)
-            case "BatchNormalization":
-                guard node.input.count == 5, node.integer("training_mode") ?? 0 == 0 else {
-                    throw VisemeError(.unsupported, "\(title(node)) is not in evaluation form.")
-                }
-                let inputs = try [data] + node.input[1...].map { try weight($0, of: node) }
-                try append(.batchNormalisation(epsilon: node.real("epsilon") ?? 1e-5), node, inputs)
-            case "Relu": try append(.relu, node, [data])
-            case "Sigmoid": try append(.sigmoid, node, [data])
-            case "Add", "Concat":
-                if node.opType == "Concat", ![1, -3].contains(node.integer("axis") ?? 1) {
-                    throw VisemeError(
-                        .unsupported, "\(title(node)) joins along axis \(node.integer("axis") ?? 1), expected 1.")
-                }
-                let inputs = node.input.map { resolve($0) }
-                if let stored = inputs.first(where: {
-                    shapes[$0] == nil && (initializers[$0] != nil || numbers[$0] != nil)
-                }) {
-                    throw VisemeError(
-                        .unsupported, "\(title(node)) reads the stored '\(stored)', which these networks never do.")
-                }
-                try append(node.opType == "Add" ? .add : .concatenate, node, inputs)
-            case "Resize": try resize(node, data)
-            case "Reshape", "Flatten", "Squeeze", "Unsqueeze":
-                let argument = node.input.count > 1 ? try number(resolve(node.input[1]))?.integers : nil
-                guard let shape = shapes[data], let new = try node.newShape(shape, argument), new.first == shape.first
-                else {
-                    throw VisemeError(
-                        .unsupported,
-                        "\(title(node)) does not keep the batch as the first axis, or its shape is not known.")
-                }
-                if new == shape {
-                    alias[output] = data
-                } else {
-                    try append(.reshape(Array(new.dropFirst())), node, [data])
-                }
-            case "Identity", "Dropout": alias[output] = data
-            case "Cast":
-                guard [1, 10].contains(node.integer("to") ?? 0) else {
-                    throw VisemeError(
-                        .unsupported,
-                        "\(title(node)) casts to ONNX type \(node.integer("to") ?? 0), expected float32 or float16.")
-                }
-                alias[output] = data
-            case "Pad":
-                let argument = node.input.count > 1 ? try number(resolve(node.input[1]))?.integers : nil
-                let pads = node.integers("pads") ?? argument
-                guard pads?.allSatisfy({ $0 == 0 }) == true else {
-                    throw VisemeError(
-                        .unsupported,
-                        "\(title(node)) pads by \(pads?.description ?? "an unknown amount"), expected nothing.")
-                }
-                alias[output] = data
-            default: throw unknown(node)
-            }
-        }
-
-        private func convolution(_ node: Onnx_NodeProto) throws -> Convolution {
-            let padding = node.integers("pads") ?? [0, 0, 0, 0]
-            let automatic = node.text("auto_pad") ?? "NOTSET"
-            guard (node.integers("dilations") ?? [1, 1]).allSatisfy({ $0 == 1 }), padding.count == 4,
-                automatic.isEmpty || ["NOTSET", "VALID"].contains(automatic)
-            else {
-                throw VisemeError(
-                    .unsupported,
-                    "\(title(node)) is dilated or pads automatically (\(automatic)), which these networks never do.")
-            }
-            return Convolution(
-                strides: node.integers("strides") ?? [1, 1], padding: automatic == "VALID" ? [0, 0, 0, 0] : padding,
-                groups: node.integer("group") ?? 1)
-        }
-
-        private mutating func resize(_ node: Onnx_NodeProto, _ data: String) throws {
-            let mode = node.text("mode") ?? "nearest"
-            let coordinates = node.text("coordinate_transformation_mode") ?? "half_pixel"
-            guard mode == "linear", coordinates == "align_corners" else {
-                throw VisemeError(
-                    .unsupported,
-                    "\(title(node)) is \(mode) with \(coordinates), these networks upsample linearly with align_corners."
-                )
-            }
-            var factors: [Double]?
-            if let shape = shapes[data], node.input.count > 3, let sizes = try number(resolve(node.input[3])),
-                sizes.values.count == shape.count
-            {
-                factors = zip(sizes.values, shape).map { $0 / Double($1) }
-            } else if node.input.count > 2 {
-                factors = try number(resolve(node.input[2]))?.values
-            }
-            guard factors == [1, 1, 2, 2] else {
-                throw VisemeError(
-                    .unsupported,
-                    "\(title(node)) scales by \(factors?.description ?? "something unknown"), expected [1, 1, 2, 2].")
-            }
-            try append(.upsample, node, [data])
         }
     }
 }

@@ -36,7 +36,7 @@ public enum ONNXWriter {
                 model.graph.node.append(cast(slot.name, to: input.name, type: 1))
             }
         }
-        var integers: [[Int64]: String] = [:]
+        var integers: [[Int]: String] = [:]
         var written: Set<String> = []
         for node in graph.nodes {
             if case .quantise(let grid) = node.operation {
@@ -173,7 +173,7 @@ public enum ONNXWriter {
     }
 
     private static func write(
-        _ node: ModelGraph.Node, _ graph: inout Onnx_GraphProto, _ integers: inout [[Int64]: String]
+        _ node: ModelGraph.Node, _ graph: inout Onnx_GraphProto, _ integers: inout [[Int]: String]
     ) -> Onnx_NodeProto {
         var proto = Onnx_NodeProto()
         proto.name = node.name
@@ -183,9 +183,12 @@ public enum ONNXWriter {
         case .convolution(let convolution):
             proto.opType = "Conv"
             proto.attribute = [
-                list("strides", convolution.strides), list("pads", convolution.padding), list("dilations", [1, 1]),
-                integer("group", convolution.groups),
+                list("strides", convolution.strides), list("pads", convolution.padding),
+                list("dilations", convolution.dilations), integer("group", convolution.groups),
             ]
+        case .linear:
+            proto.opType = "Gemm"
+            proto.attribute = [integer("transB", 1)]
         case .batchNormalisation(let epsilon):
             proto.opType = "BatchNormalization"
             proto.attribute = [
@@ -195,9 +198,11 @@ public enum ONNXWriter {
                     $0.f = epsilon
                 }
             ]
-        case .relu: proto.opType = "Relu"
-        case .sigmoid: proto.opType = "Sigmoid"
-        case .add: proto.opType = "Add"
+        case .relu, .sigmoid, .add, .subtract, .multiply, .divide, .minimum, .maximum:
+            proto.opType = Operation.named.first { $0.operation == node.operation }?.onnx ?? ""
+        case .softmax:
+            proto.opType = "Softmax"
+            proto.attribute = [integer("axis", 1)]
         case .concatenate:
             proto.opType = "Concat"
             proto.attribute = [integer("axis", 1)]
@@ -214,23 +219,39 @@ public enum ONNXWriter {
                     })
             }
             proto.input = [node.inputs[0], "", "scales"]
+        case .pixelShuffle(let factor):
+            proto.opType = "DepthToSpace"
+            proto.attribute = [integer("blocksize", factor), text("mode", "CRD")]
         case .reshape(let axes):
             proto.opType = "Reshape"
-            let shape = [0] + axes.map(Int64.init)  // 0: the batch as it is
-            let name = integers[shape] ?? "shape.\(integers.count)"
-            if integers.updateValue(name, forKey: shape) == nil {
-                graph.initializer.append(
-                    .with {
-                        $0.name = name
-                        $0.dims = [Int64(shape.count)]
-                        $0.dataType = 7
-                        $0.int64Data = shape
-                    })
-            }
-            proto.input = [node.inputs[0], name]
+            // 0: the batch as it is
+            proto.input = [node.inputs[0], constant([0] + axes, in: &graph, &integers)]
+        case .transpose(let axes):
+            proto.opType = "Transpose"
+            proto.attribute = [list("perm", axes)]
+        case .slice(let axis, let range):
+            proto.opType = "Slice"
+            proto.input =
+                [node.inputs[0]]
+                + [range.lowerBound, range.upperBound, axis].map { constant([$0], in: &graph, &integers) }
         case .quantise: preconditionFailure("a grid is two nodes")
         }
         return proto
+    }
+
+    /// The name of a list of integers, which is stored once.
+    private static func constant(
+        _ values: [Int], in graph: inout Onnx_GraphProto, _ integers: inout [[Int]: String]
+    ) -> String {
+        let name = integers[values] ?? "shape.\(integers.count)"
+        if integers.updateValue(name, forKey: values) == nil {
+            graph.initializer.append(
+                .with {
+                    ($0.name, $0.dataType, $0.dims) = (name, 7, [Int64(values.count)])
+                    $0.int64Data = values.map(Int64.init)
+                })
+        }
+        return name
     }
 
     /// - Parameter slot: How the tensor passes; nil for Float32 under its own name.

@@ -36,6 +36,12 @@ struct CopiedSplit {
         for node in nodes where node.output.count == 1 && read.contains(node.output[0]) {
             planes[node.output[0]] = try Self.planes(of: image, copiedBy: node, in: model)
         }
+        if let node = nodes.first(where: {
+            $0.opType == "Slice" && $0.input.first == image && $0.output.contains(where: read.contains)
+        }) {
+            throw VisemeError(
+                .unsupported, "Its audio enters at the image itself: '\(node.output[0])' (Slice) is a part of it.")
+        }
         names = nodes.flatMap(\.output).filter { read.contains($0) && planes[$0] == nil }
         guard !names.isEmpty, !read.contains(image), model.graph.output.allSatisfy({ heard.contains($0.name) }) else {
             throw VisemeError(.unsupported, "Its audio enters at the image itself.")
@@ -45,6 +51,9 @@ struct CopiedSplit {
         top.graph.input = model.graph.input.filter { $0.name == image }
         top.graph.output = names.map { ONNXWriter.valueInfo(TensorDescription(name: $0, shape: [])) }
         template = try ONNXReader.graph(top)
+        guard template.grids.isEmpty else {
+            throw VisemeError(.unsupported, "It is in int8, with operations that are not known.")
+        }
     }
 
     /// What lies behind the cut: its tensors come as halves.
@@ -94,13 +103,7 @@ struct CopiedSplit {
                 ?? model.graph.node.first(where: { $0.output == [node.input[1]] })?.attribute("value")?.t,
             weights.dims.count == 4, weights.dims[2...] == [1, 1]
         else { return nil }
-        let stored = try StoredTensor(weights)
-        let (values, copies, planes) = (stored.floats(), stored.shape[0], stored.shape[1])
-        guard let first = values.prefix(planes).firstIndex(of: 1), first + copies <= planes else { return nil }
-        for (index, value) in values.enumerated() {
-            guard value == (index % planes == first + index / planes ? 1 : 0) else { return nil }
-        }
-        return first..<first + copies
+        return try StoredTensor(weights).copiedPlanes
     }
 
     /// The nodes and weights that some tensors are made from, with `given` at hand.
@@ -123,6 +126,36 @@ struct CopiedSplit {
         var reached: Set<String> = [name]
         for node in nodes where node.input.contains(where: reached.contains) { reached.formUnion(node.output) }
         return reached
+    }
+}
+
+extension ModelGraph {
+    /// Whether planes of an input are copied: where the file is cut node by node, they pass the cut as they are.
+    var copiesPlanes: Bool {
+        let given = Set(inputs.map(\.name))
+        return nodes.contains { node in
+            guard let source = node.inputs.first, given.contains(source) else { return false }
+            switch node.operation {
+            case .slice: return true
+            case .convolution(let convolution):
+                return convolution == Convolution() && node.inputs.count == 2
+                    && weights[node.inputs[1]]?.copiedPlanes != nil
+            default: return false
+            }
+        }
+    }
+}
+
+extension StoredTensor {
+    /// The planes that a kernel [out, planes, 1, 1] copies, one after the other: its weights are 1 for each, and 0.
+    fileprivate var copiedPlanes: Range<Int>? {
+        guard shape.count == 4, shape[2...] == [1, 1] else { return nil }
+        let (values, copies, planes) = (floats(), shape[0], shape[1])
+        guard let first = values.prefix(planes).firstIndex(of: 1), first + copies <= planes else { return nil }
+        for (index, value) in values.enumerated() {
+            guard value == (index % planes == first + index / planes ? 1 : 0) else { return nil }
+        }
+        return first..<first + copies
     }
 }
 

@@ -2,8 +2,8 @@ public import Viseme
 
 /// Splits generators where the audio enters, so that what depends on a template frame alone is done once.
 ///
-/// Of a file with operations that Viseme does not read, only what comes before the audio must be known; where it is not, the file
-/// goes to the backend as it is, and runs as a whole; its `keeping` says so.
+/// A file with operations that Viseme does not read, or one that copies planes of the image, is cut node by node: only what comes
+/// before the audio must be known. Where it is not, the file goes to the backend as it is, and runs as a whole; its `keeping` says so.
 public struct SplittingBackend: InferenceBackend {
     /// The backend's own name.
     public var name: String { backend.name }
@@ -46,10 +46,14 @@ public struct SplittingBackend: InferenceBackend {
             }
             return try await SplitGenerator.lanes(count, of: parts, loader: backend, threads: threads)
         }
-        let graph: ModelGraph
+        var graph: ModelGraph?
         do {
             graph = try ONNXReader.graph(data, name: model.description.file)
         } catch let error as VisemeError where error.code == .unsupported {
+            // Its operations need not be known.
+        }
+        // Points of a grid pass the cut of a graph alone.
+        guard let graph, !graph.copiesPlanes || !graph.grids.isEmpty else {
             let parts: SplitParts?
             do {
                 parts = try SplitParts(copying: data, model: model, budget: template)

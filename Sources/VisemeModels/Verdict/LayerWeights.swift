@@ -14,13 +14,13 @@ struct LayerWeights {
     /// Inputs of one output: what PyTorch's default initialisation is scaled with.
     var fanIn: Int { max(1, weight.shape.dropFirst().reduce(1, *)) }
 
-    /// The convolutions of a graph.
+    /// The convolutions and matrix products of a graph.
     static func layers(of graph: ModelGraph) -> [LayerWeights] {
         var layers: [LayerWeights] = []
         var maker: [String: Int] = [:]
         for node in graph.nodes {
             switch node.operation {
-            case .convolution:
+            case .convolution, .linear:
                 guard let weight = graph.weights[node.inputs[1]] else { continue }
                 maker[node.output] = layers.count
                 let bias = node.inputs.count > 2 ? graph.weights[node.inputs[2]] : nil

@@ -111,7 +111,7 @@ extension ModelGraph {
             switch family {
             case .audioEncoder: try AudioEncoderArchitecture.graph(&network)
             case .generator(let architecture): try architecture.graph(&network)
-            case .compact: throw family.exportedOnly
+            case .compact: throw VisemeError(.unsupported, "A \(family.text) has no layers of its own here.")
             }
         for (index, node) in graph.nodes.enumerated() {
             switch node.operation {
