@@ -300,6 +300,7 @@ def test_short_clips_tell_the_offset_together() -> None:
     # Two seconds say nothing of a shift by three frames: too few frames are left.
     assert hearing.agreement(tracks[:1]).seconds != pytest.approx(0.12, abs=0.01)
     together = hearing.agreement(tracks)
-    assert together.seconds == pytest.approx(0.12, abs=0.01) and together.sure(PrepareSettings())
+    assert together.seconds == pytest.approx(0.12, abs=0.01)
+    assert together.sure(PrepareSettings())
     wrong = [(said, tracks[(k + 1) % 4][1], good) for k, (said, _, good) in enumerate(tracks)]
     assert not hearing.agreement(wrong).sure(PrepareSettings())

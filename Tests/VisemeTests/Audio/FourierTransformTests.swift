@@ -21,7 +21,8 @@ struct FourierTransformTests {
     }
 
     @Test(
-        "Magnitudes equal the O(n²) definition", arguments: [1, 2, 3, 4, 5, 6, 8, 9, 12, 16, 20, 25, 60, 128, 400, 512, 800])
+        "Magnitudes equal the O(n²) definition",
+        arguments: [1, 2, 3, 4, 5, 6, 8, 9, 12, 16, 20, 25, 60, 128, 400, 512, 800])
     func equalsTheDefinition(length: Int) {
         var random = SeededRandom(length)
         let input = (0..<length).map { _ in Double.random(in: -1...1, using: &random) }
