@@ -235,9 +235,13 @@ public struct ModelConverter: Sendable {
 }
 
 extension ModelGraph {
-    /// SHA-256 over the weights of the folded network, whatever their names and order: the same in every fp32 format.
+    /// SHA-256 over the convolutions' weights of the folded network, whatever their names and order: the same in every fp32 format,
+    /// and what training writes beside a network (`viseme_train.onnx_file`). A kernel that copies planes was not learned.
     public func tensorDigest() -> String {
-        let lines = weights.values.map { weight in
+        let convolutions = nodes.filter { if case .convolution = $0.operation { true } else { false } }
+        let used = Set(convolutions.flatMap { $0.inputs.dropFirst() })
+        let learned = weights.filter { used.contains($0.key) && $0.value.copiedPlanes == nil }
+        let lines = learned.values.map { weight in
             // As Float32; only Float16 can be too large for a conversion, so this one cannot fail.
             let full =
                 weight.type == .float32 ? weight : StoredTensor(name: "", shape: weight.shape, floats: weight.floats())

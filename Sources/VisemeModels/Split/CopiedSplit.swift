@@ -148,7 +148,7 @@ extension ModelGraph {
 
 extension StoredTensor {
     /// The planes that a kernel [out, planes, 1, 1] copies, one after the other: its weights are 1 for each, and 0.
-    fileprivate var copiedPlanes: Range<Int>? {
+    var copiedPlanes: Range<Int>? {
         guard shape.count == 4, shape[2...] == [1, 1] else { return nil }
         let (values, copies, planes) = (floats(), shape[0], shape[1])
         guard let first = values.prefix(planes).firstIndex(of: 1), first + copies <= planes else { return nil }
